@@ -1,0 +1,1 @@
+"""etdb: publish, find and fetch electron tomography data."""

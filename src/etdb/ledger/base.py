@@ -1,0 +1,97 @@
+"""The promise every ledger keeps.
+
+A ledger is an ordered list of blocks, each carrying texts. Who may say what is
+not its affair; it says who said it when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from etdb.identity import BlockHash, Txid
+from etdb.record.message import Coverage, LedgerKind
+
+
+@dataclass(frozen=True)
+class LedgerInfo:
+    """Which ledger: an embedded chain's id is the hash of its block 1."""
+
+    id: str
+    kind: LedgerKind
+
+
+@dataclass(frozen=True)
+class Tip:
+    """The last block of a ledger, or the last that an index holds."""
+
+    height: int
+    hash: BlockHash
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What one transaction carries for us (its floData), as bytes."""
+
+    txid: Txid
+    position: int
+    data: bytes
+    coverage: Coverage
+
+
+@dataclass(frozen=True)
+class Block:
+    """One block: its place in the chain and what it carries, in order.
+
+    Transactions without floData are left out; `position` counts them.
+    """
+
+    height: int
+    hash: BlockHash
+    previous: BlockHash
+    time: int
+    carried: tuple[Carried, ...]
+
+
+@dataclass(frozen=True)
+class SignedTransaction:
+    """A transaction ready to be sent, any number of times, by anybody."""
+
+    txid: Txid
+    raw: bytes
+    fee_sat: int
+
+
+class Ledger(Protocol):
+    """An ordered, permanent list of texts."""
+
+    @property
+    def info(self) -> LedgerInfo:
+        """Which ledger this is; never changes."""
+
+    def tip(self) -> Tip:
+        """The last block now, whoever wrote it. Raises UnavailableError."""
+
+    def block(self, height: int) -> Block:
+        """The block at a height. Raises NotFoundError, UnavailableError."""
+
+    def fee_sat(self, size_bytes: int) -> int:
+        """What carrying a text of this size in one transaction would cost."""
+
+    def compose(self, data: bytes) -> SignedTransaction:
+        """A signed transaction carrying `data`; nothing is sent.
+
+        Each call spends other coins than those composed before and not yet
+        sent. Raises UnavailableError without enough coins.
+        """
+
+    def send(self, transactions: Sequence[SignedTransaction]) -> None:
+        """Hand transactions to the ledger, as one group where it can.
+
+        On return they are accepted; on an embedded chain they are in a block
+        that is on disk. Repeating is harmless. Raises UnavailableError.
+        """
+
+    def find_height(self, txid: Txid) -> int | None:
+        """The height of the block that holds a transaction, if any does."""

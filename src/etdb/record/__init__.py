@@ -1,0 +1,1 @@
+"""What is said: records, their wire form, signatures, parts and rules. Pure."""

@@ -219,6 +219,9 @@ class CID:
 
 
 def _decode_multibase(text: str) -> bytes:
+    if not text.isascii():
+        msg = f"not a CID: {text[:80]!r}"
+        raise InvalidDataError(msg)
     if len(text) == 46 and text.startswith("Qm"):
         return decode_base58(text)
     base, body = text[:1], text[1:]

@@ -71,7 +71,11 @@ class View(BaseModel):
     """A tolerant, frozen reading of one JSON object."""
 
     model_config = ConfigDict(
-        extra="allow", frozen=True, populate_by_name=True, coerce_numbers_to_str=True
+        extra="allow",
+        frozen=True,
+        populate_by_name=True,
+        coerce_numbers_to_str=True,
+        allow_inf_nan=False,
     )
 
     @model_validator(mode="before")
@@ -94,9 +98,12 @@ class View(BaseModel):
         cls, value: Any, handler: ValidatorFunctionWrapHandler
     ) -> Any:
         try:
-            return handler(value)
+            known = handler(value)
         except (ValidationError, ValueError, OverflowError):
             return None
+        # Numbers may come as text, which the limits of B1 do not reach.
+        too_large = isinstance(known, int | float) and abs(known) >= 2**53
+        return None if too_large else known
 
 
 class Details(View):

@@ -16,13 +16,16 @@ import tempfile
 import time
 import zlib
 from collections.abc import Iterator, Sequence
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
 from etdb.errors import BrokenIndexError, ConflictError, UnavailableError
 
 _FRAME = struct.Struct("<II")
-MAX_ENTRY_BYTES = 64 * 1024 * 1024
+MAX_ENTRY_BYTES = 1 << 26
+MAX_GROUP_BYTES = 1 << 30
+_READ_BYTES = 1 << 24
 
 
 @contextlib.contextmanager
@@ -62,6 +65,17 @@ def rename(source: Path, target: Path) -> None:
         sync_folder(target.parent)
 
 
+def rename_folder(source: Path, target: Path) -> None:
+    """Sync a finished flat folder of files and give it its final name."""
+    with _disk_errors(target):
+        for path in source.iterdir():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+        sync_folder(source)
+        source.rename(target)
+        sync_folder(target.parent)
+
+
 def sync_folder(folder: Path) -> None:
     """Make the names in a folder durable."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -72,23 +86,25 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _disk_errors(path: Path) -> Iterator[None]:
+def _disk_errors(path: Path, action: str = "write") -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        msg = f"cannot write {path}: {exc.strerror or exc}"
+        msg = f"cannot {action} {path}: {exc.strerror or exc}"
         raise UnavailableError(
             msg, hint="free some space or mend the permissions, then repeat"
         ) from exc
 
 
 class Log:
-    """An append-only file of checked entries.
+    """An append-only file of checked entries, written in groups.
 
-    Each entry is length, CRC-32 and bytes. What a crash left behind the last
-    whole entry is invisible to readers and cut by the next writer; `torn_bytes`
-    says how much was found. One writer at a time (take a lock); any number of
-    readers, who see new entries by `read_new`.
+    One `append` writes one group, which is there as a whole or not at all: a
+    frame (length, CRC-32, bytes) around the frames of its entries. One writer
+    at a time (take a lock); any number of readers, who see new groups by
+    `read_new` once they are on disk. What a crash left behind the last whole
+    group is invisible to readers and goes with the next `cut` or `append`;
+    `torn_bytes` says how much was found.
     """
 
     def __init__(self, path: Path) -> None:
@@ -97,76 +113,160 @@ class Log:
         self.torn_bytes = 0
 
     def read_new(self) -> list[tuple[int, bytes]]:
-        """(offset, entry) of every whole entry since the last call."""
-        if not self.path.exists():
+        """(offset, entry) of every entry that is new since the last call.
+
+        At most about 16 MiB of whole groups at a time: call again until
+        nothing comes. Raises BrokenIndexError where bytes that were written
+        once are gone or changed, UnavailableError where the disk refuses.
+        """
+        if not self.path.exists() and self._end == 0:
             return []
-        entries = []
-        with self.path.open("rb") as file:
-            file.seek(0, os.SEEK_END)
-            size = file.tell()
-            file.seek(self._end)
-            while (entry := _read_entry(file)) is not None:
-                entries.append((self._end, entry))
-                self._end += _FRAME.size + len(entry)
-        if size < self._end:
-            msg = f"{self.path} became shorter: {size} bytes, {self._end} were read"
-            raise BrokenIndexError(msg, hint="restore the folder from a copy")
-        self.torn_bytes = size - self._end
+        entries: list[tuple[int, bytes]] = []
+        with _disk_errors(self.path, "read"), self.path.open("rb") as file:
+            size = self._settled_size(file)
+            stop = min(size, self._end + _READ_BYTES)
+            self.torn_bytes = 0
+            while self._end < stop:
+                group = _read_frame(file, self._end, MAX_GROUP_BYTES)
+                if group is None:
+                    self.torn_bytes = self._torn_bytes(file, size)
+                    break
+                entries += _entries_of(self._end + _FRAME.size, group)
+                self._end += _FRAME.size + len(group)
         return entries
 
     def read_at(self, offset: int) -> bytes:
         """The entry at an offset that `read_new` or `append` gave."""
-        with self.path.open("rb") as file:
-            file.seek(offset)
-            entry = _read_entry(file)
+        with _disk_errors(self.path, "read"), self.path.open("rb") as file:
+            entry = _read_frame(file, offset, MAX_ENTRY_BYTES)
         if entry is None:
-            msg = f"{self.path} has no whole entry at byte {offset}"
-            raise BrokenIndexError(msg, hint="restore the folder from a copy")
+            raise self._damaged(offset)
         return entry
 
     def append(self, entries: Sequence[bytes]) -> list[int]:
-        """Write entries in one go and sync; their offsets.
+        """Write entries as one group and sync; their offsets.
 
-        Everything known must have been read first (`read_new`); a torn tail
-        is cut here. Raises UnavailableError and leaves the file as it was
-        when the disk refuses.
+        Everything there must have been read first (`read_new`). Raises
+        UnavailableError and leaves the file as it was when the disk refuses.
         """
-        offsets, position, data = [], self._end, bytearray()
-        for entry in entries:
-            offsets.append(position)
-            data += _FRAME.pack(len(entry), zlib.crc32(entry)) + entry
-            position += _FRAME.size + len(entry)
-        with _disk_errors(self.path):
-            self._write_tail(bytes(data))
-        self._end, self.torn_bytes = position, 0
-        return offsets
-
-    def _write_tail(self, data: bytes) -> None:
+        assert all(entries), "an empty entry cannot be told from zeros"
+        if not entries:
+            return []
+        group = b"".join(_frame(entry) for entry in entries)
+        if len(group) > MAX_GROUP_BYTES or max(map(len, entries)) > MAX_ENTRY_BYTES:
+            msg = f"{len(group)} bytes in {len(entries)} entries are too many at once"
+            raise RuntimeError(msg)
+        offsets = [offset for offset, _ in _entries_of(self._end + _FRAME.size, group)]
         is_new = not self.path.exists()
-        with self.path.open("ab") as file:
+        with _disk_errors(self.path), self._alone() as file:
+            if _read_frame(file, self._end, MAX_GROUP_BYTES) is not None:
+                msg = f"{self.path} has entries that were not read before appending"
+                raise RuntimeError(msg)
             file.truncate(self._end)
             try:
-                file.write(data)
-                file.flush()
+                _write_all(file, _frame(group))
                 os.fsync(file.fileno())
             except OSError:
                 file.truncate(self._end)
                 raise
-        if is_new:
-            sync_folder(self.path.parent)
+            if is_new:
+                sync_folder(self.path.parent)
+        self._end, self.torn_bytes = self._end + _FRAME.size + len(group), 0
+        return offsets
+
+    def cut(self) -> int:
+        """Cut what a crash left behind the last group; how many bytes it was.
+
+        Everything there must have been read first.
+        """
+        if not self.path.exists():
+            return 0
+        with _disk_errors(self.path), self._alone() as file:
+            if _read_frame(file, self._end, MAX_GROUP_BYTES) is not None:
+                return 0
+            torn_bytes = os.fstat(file.fileno()).st_size - self._end
+            file.truncate(self._end)
+            os.fsync(file.fileno())
+        return torn_bytes
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[FileIO]:
+        """The file to read and append, while no reader looks at its end."""
+        with self.path.open("a+b", buffering=0) as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield file
+
+    def _settled_size(self, file: BinaryIO) -> int:
+        """The size when nobody is writing, with all of it on disk.
+
+        A writer killed between its write and its sync leaves whole groups that
+        a power cut could still take away; who has seen one must not lose it.
+        """
+        fcntl.flock(file, fcntl.LOCK_SH)
+        size = os.fstat(file.fileno()).st_size
+        if size > self._end:
+            os.fsync(file.fileno())
+        fcntl.flock(file, fcntl.LOCK_UN)
+        if size < self._end:
+            raise self._damaged(size)
+        return size
+
+    def _torn_bytes(self, file: BinaryIO, size: int) -> int:
+        """How much stands behind the last whole group, if a crash can be why.
+
+        Nothing is ever written behind a torn group: where something is, a
+        group that was whole has been damaged, and nothing may be cut.
+        """
+        file.seek(self._end)
+        header = file.read(_FRAME.size)
+        length = _FRAME.unpack(header)[0] if len(header) == _FRAME.size else 0
+        if 0 < length < size - self._end - _FRAME.size:
+            raise self._damaged(self._end)
+        return size - self._end
+
+    def _damaged(self, offset: int) -> BrokenIndexError:
+        msg = f"{self.path} is damaged or cut off at byte {offset}"
+        return BrokenIndexError(msg, hint="restore the folder from a copy")
 
 
-def _read_entry(file: BinaryIO) -> bytes | None:
+def _frame(data: bytes) -> bytes:
+    return _FRAME.pack(len(data), zlib.crc32(data)) + data
+
+
+def _read_frame(file: BinaryIO | FileIO, offset: int, limit_bytes: int) -> bytes | None:
+    """The bytes framed at an offset; None where no whole frame stands.
+
+    A file system may leave zeros where data should have come, and eight zeros
+    would be the frame of nothing: empty frames are never whole.
+    """
+    file.seek(offset)
     header = file.read(_FRAME.size)
     if len(header) < _FRAME.size:
         return None
     size, checksum = _FRAME.unpack(header)
-    if size > MAX_ENTRY_BYTES:
+    if not 0 < size <= limit_bytes:
         return None
-    entry = file.read(size)
-    if len(entry) < size or zlib.crc32(entry) != checksum:
+    data = file.read(size)
+    if len(data) < size or zlib.crc32(data) != checksum:
         return None
-    return entry
+    return data
+
+
+def _entries_of(offset: int, group: bytes) -> list[tuple[int, bytes]]:
+    """(offset, entry) of each entry of a group that starts at an offset."""
+    entries, position = [], 0
+    while position < len(group):
+        size, _ = _FRAME.unpack_from(group, position)
+        start = position + _FRAME.size
+        entries.append((offset + position, group[start : start + size]))
+        position = start + size
+    return entries
+
+
+def _write_all(file: FileIO, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]
 
 
 @contextlib.contextmanager
@@ -176,7 +276,8 @@ def lock(path: Path, purpose: str, *, wait_s: float = 0.0) -> Iterator[None]:
     The lock is the kernel's (flock): a killed holder leaves nothing behind.
     Raises ConflictError naming the holder after `wait_s` seconds.
     """
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    with _disk_errors(path):
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         _acquire(handle, path, wait_s)
         os.ftruncate(handle, 0)

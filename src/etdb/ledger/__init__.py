@@ -1,1 +1,1 @@
-"""Who said it and when: blocks, transactions and the chains that hold them."""
+"""Who said it and when: ordered, permanent lists of texts."""

@@ -90,7 +90,8 @@ class Ledger(Protocol):
         """Hand transactions to the ledger, as one group where it can.
 
         On return they are accepted; on an embedded chain they are in a block
-        that is on disk. Repeating is harmless. Raises UnavailableError.
+        that is on disk. Repeating is harmless. Raises UnavailableError, and
+        ConflictError where a coin was spent otherwise: compose it anew.
         """
 
     def find_height(self, txid: Txid) -> int | None:

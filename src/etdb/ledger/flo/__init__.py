@@ -1,0 +1,1 @@
+"""FLO: its transactions and blocks, and the embedded chain built of them."""

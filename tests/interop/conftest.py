@@ -1,0 +1,165 @@
+"""Real programs of others, started on loopback and free ports."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, NoReturn
+
+import pytest
+import urllib3
+
+from etdb.durable import lock
+
+HERE = Path(__file__).resolve().parent
+CACHE = HERE.parent.parent / ".cache"
+API_KEY = "test"
+
+
+@dataclass(frozen=True)
+class Fcoin:
+    """fcoin's RPC on regtest."""
+
+    pool: urllib3.HTTPConnectionPool
+
+    def call(self, method: str, *params: object) -> Any:
+        """A call's result; AssertionError with the daemon's words otherwise."""
+        answer = self.pool.request(
+            "POST",
+            "/",
+            body=json.dumps({"method": method, "params": params}),
+            headers=urllib3.make_headers(basic_auth=f"x:{API_KEY}"),
+        ).json()
+        assert answer["error"] is None, answer["error"]
+        return answer["result"]
+
+
+@pytest.fixture(scope="session")
+def fcoin_folder() -> Path:
+    """fcoin from its lock file, JavaScript only; installed once into .cache."""
+    for program in ("node", "npm"):
+        if shutil.which(program) is None:
+            give_up(f"{program} is missing: install Node.js 18 or later with npm")
+    files = [HERE / "fcoin" / name for name in ("package.json", "package-lock.json")]
+    wanted = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    folder = CACHE / "fcoin"
+    folder.mkdir(parents=True, exist_ok=True)
+    with lock(CACHE / "fcoin.lock", "installing fcoin", wait_s=300):
+        done = folder / "installed"
+        if not done.exists() or done.read_text("utf-8") != wanted:
+            for file in files:
+                shutil.copy(file, folder)
+            install(folder)
+            done.write_text(wanted, "utf-8")
+    return folder
+
+
+def install(folder: Path) -> None:
+    """No script of any package is run."""
+    npm = subprocess.run(
+        ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if npm.returncode != 0:
+        give_up(f"npm could not install fcoin: {npm.stderr[-500:]}")
+
+
+def give_up(reason: str) -> NoReturn:
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture
+def fcoin(fcoin_folder: Path, tmp_path: Path) -> Iterator[Fcoin]:
+    """A new fcoin node that holds nothing but regtest's first block."""
+    port, wallet_port, peer_port = free_ports(3)
+    command = [
+        "node",
+        f"--require={HERE / 'fcoin' / 'js_only.js'}",
+        "node_modules/fcoin/bin/node",
+        "--network=regtest",
+        "--memory=true",
+        f"--prefix={tmp_path / 'fcoin'}",
+        "--listen=false",
+        "--max-outbound=1",
+        "--http-host=127.0.0.1",
+        f"--http-port={port}",
+        f"--port={peer_port}",
+        "--wallet-http-host=127.0.0.1",
+        f"--wallet-http-port={wallet_port}",
+        f"--api-key={API_KEY}",
+        f"--wallet-api-key={API_KEY}",
+        "--log-level=info",
+    ]
+    environment = {**os.environ, "NODE_BACKEND": "js"}
+    with subprocess.Popen(
+        command,
+        cwd=fcoin_folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        said = Listener(process.stdout)
+        try:
+            said.wait_for("Node is loaded")
+            with urllib3.HTTPConnectionPool("127.0.0.1", port, timeout=60) as pool:
+                yield Fcoin(pool)
+        finally:
+            process.terminate()
+            said.join()
+
+
+class Listener:
+    """Reads all a program says, so that it never blocks on a full pipe."""
+
+    def __init__(self, stream: IO[str] | None) -> None:
+        assert stream is not None
+        self._stream = stream
+        self._lines: list[str] = []
+        self._changed = threading.Condition()
+        self._is_over = False
+        self._thread = threading.Thread(target=self._listen)
+        self._thread.start()
+
+    def wait_for(self, words: str) -> None:
+        """Return when a line holds these words; fail when none will."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._is_over or words in "".join(self._lines), timeout=60
+            )
+            said = "".join(self._lines)
+        assert words in said, said
+
+    def join(self) -> None:
+        """Return when the program has said its last."""
+        self._thread.join(timeout=60)
+
+    def _listen(self) -> None:
+        for line in self._stream:
+            with self._changed:
+                self._lines.append(line)
+                self._changed.notify_all()
+        with self._changed:
+            self._is_over = True
+            self._changed.notify_all()
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [item.getsockname()[1] for item in sockets]
+    for item in sockets:
+        item.close()
+    return ports

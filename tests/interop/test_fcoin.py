@@ -1,0 +1,136 @@
+"""A real FLO node takes the embedded chain for what it is: FLO.
+
+fcoin checks headers, work, roots, subsidies, coins and signatures by its own
+code, and knows nothing of ours.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from etdb.errors import InvalidDataError
+from etdb.ledger.flo.block import FloBlock, mine
+from etdb.ledger.flo.local import EmbeddedChain
+from etdb.ledger.flo.seal import Inspector
+from etdb.record.signing import TEST_P2PKH, PrivateKey
+
+TEXTS = [b"json:{}", "é".encode() * 520, b"\xff\x00\x80 binary", b"x" * 1040, b"y"]
+BEYOND_BIP65 = 1360
+
+
+class Fcoin(Protocol):
+    def call(self, method: str, *params: object) -> object: ...
+
+
+@pytest.fixture
+def chain(tmp_path: Path) -> EmbeddedChain:
+    key = PrivateKey.generate()
+    return EmbeddedChain.create(
+        tmp_path / "chain",
+        publisher=key,
+        wallet=PrivateKey.generate(),
+        address=key.address(TEST_P2PKH),
+    )
+
+
+def publish(chain: EmbeddedChain, texts: Sequence[bytes]) -> None:
+    chain.send([chain.compose(text) for text in texts])
+
+
+def raw_blocks(chain: EmbeddedChain) -> list[str]:
+    blocks = []
+    for height in range(1, chain.tip().height + 1):
+        raw = chain.call("getblock", chain.call("getblockhash", height), False)
+        assert isinstance(raw, str)
+        blocks.append(raw)
+    return blocks
+
+
+def feed(fcoin: Fcoin, blocks: Sequence[str]) -> None:
+    for height, raw in enumerate(blocks, 1):
+        assert fcoin.call("submitblock", raw) is None, height
+
+
+def test_fcoin_takes_a_whole_embedded_chain_and_ends_on_its_tip(
+    chain: EmbeddedChain, fcoin: Fcoin
+) -> None:
+    publish(chain, TEXTS)
+    publish(chain, [b"x" * 1040] * 700)
+    blocks = raw_blocks(chain)
+    assert fcoin.call("getbestblockhash") == chain.block(0).hash
+
+    feed(fcoin, blocks)
+
+    assert fcoin.call("getblockcount") == chain.tip().height == 113
+    for call in ("getbestblockhash", "getrawmempool"):
+        assert fcoin.call(call) == chain.call(call)
+    for height, raw in enumerate(blocks, 1):
+        block_hash = chain.call("getblockhash", height)
+        assert fcoin.call("getblockhash", height) == block_hash
+        assert fcoin.call("getblock", block_hash, False) == raw
+
+
+def test_fcoin_agrees_when_subsidies_halve_and_coinbases_are_spent(
+    chain: EmbeddedChain, fcoin: Fcoin
+) -> None:
+    """With ETDB_FULL=1 also where BIP66 and BIP65 come into force."""
+    last = BEYOND_BIP65 if os.environ.get("ETDB_FULL") else 160
+    while chain.tip().height < last:
+        publish(chain, [b"said"])
+    publish(chain, [b"said"] * 150)
+
+    feed(fcoin, raw_blocks(chain))
+
+    assert fcoin.call("getbestblockhash") == chain.tip().hash
+
+
+def test_fcoin_takes_composed_transactions_into_its_mempool(
+    chain: EmbeddedChain, fcoin: Fcoin
+) -> None:
+    """It answers before it has decided, so its mempool is asked until it has."""
+    feed(fcoin, raw_blocks(chain))
+    txids = []
+    for item in [chain.compose(text) for text in TEXTS]:
+        assert fcoin.call("sendrawtransaction", item.raw.hex()) == item.txid
+        txids.append(item.txid)
+
+    deadline = time.monotonic() + 30
+    mempool: list[str] = []
+    while len(mempool) < len(txids) and time.monotonic() < deadline:
+        answer = fcoin.call("getrawmempool")
+        assert isinstance(answer, list)
+        mempool = answer
+
+    assert sorted(mempool) == sorted(txids)
+
+
+def test_fcoin_refuses_altered_flo_data_as_we_do(
+    chain: EmbeddedChain, fcoin: Fcoin
+) -> None:
+    publish(chain, TEXTS)
+    *before, last = raw_blocks(chain)
+    block = FloBlock.parse(bytes.fromhex(last))
+    first, said, *others = block.transactions
+    altered = FloBlock(block.header, (first, replace(said, flo_data=b"no"), *others))
+    header = replace(block.header, root=altered.merkle_root(), nonce=0)
+    altered = replace(altered, header=mine(header))
+    feed(fcoin, before)
+
+    refusal = fcoin.call("submitblock", altered.encode().hex())
+
+    assert refusal is not None
+    assert fcoin.call("getblockcount") == 110
+    inspector = Inspector()
+    for raw in before:
+        inspector.verify_next(FloBlock.parse(bytes.fromhex(raw)))
+    with pytest.raises(InvalidDataError):
+        inspector.verify_next(altered)
+    assert fcoin.call("submitblock", last) is None
+    assert fcoin.call("getbestblockhash") == chain.tip().hash

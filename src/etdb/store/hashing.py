@@ -1,0 +1,184 @@
+"""Hashing files: read once, with a buffer per thread, into chunk digests.
+
+Knows nothing of where the result is kept. A file that changes while it is read
+is refused, so that a CID is never that of a mixture.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+
+from etdb.errors import ConflictError
+from etdb.progress import Progress
+from etdb.store.openfiles import Stamp, reading
+from etdb.store.tree import FileTree, Subtree
+from etdb.store.unixfs import Profile, chunk_digest
+
+JOB_BYTES = 4 * 1024 * 1024
+_DIGEST_BYTES = 32
+
+ReadInto = Callable[[int, Sequence[memoryview], int], int]
+"""`os.preadv`, or a stand-in that watches or fails."""
+
+
+@dataclass(frozen=True)
+class Hashed:
+    """What reading one file gave; the digests of its chunks end to end."""
+
+    stamp: Stamp
+    root: Subtree
+    chunk_digests: bytes
+    nodes: tuple[tuple[bytes, bytes], ...]
+    """(digest, block) of each dag-pb node above the chunks."""
+
+    def iter_digests(self) -> Iterator[bytes]:
+        """The digest of each chunk, in order."""
+        return _split(self.chunk_digests)
+
+
+@dataclass(frozen=True)
+class _Job:
+    path: Path
+    handle: int
+    profile: Profile
+    start: int
+    stop: int
+
+
+class Hasher:
+    """Hashes files with one thread or several; `close` it."""
+
+    def __init__(self, threads: int, read_into: ReadInto = os.preadv) -> None:
+        self._threads = threads
+        self._read_into = read_into
+        self._pool: ThreadPoolExecutor | None = None
+        self._buffers = threading.local()
+
+    def close(self) -> None:
+        """Stop the threads."""
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def hash_file(self, path: Path, profile: Profile, progress: Progress) -> Hashed:
+        """Read a whole file.
+
+        Raises ConflictError naming the file if it changes meanwhile, else as
+        `openfiles.reading`.
+        """
+        nodes: list[tuple[bytes, bytes]] = []
+        tree = FileTree(profile, lambda cid, block: nodes.append((cid.digest, block)))
+        digests = bytearray()
+        with reading(path) as handle:
+            stamp = Stamp.of(os.fstat(handle))
+            jobs = _iter_jobs(path, handle, profile, stamp.size_bytes)
+            hashing = self._iter_hashed(jobs, stamp.size_bytes)
+            # Closed before the file is: threads may be reading ahead.
+            with contextlib.closing(hashing):
+                for job, found in hashing:
+                    digests += found
+                    _add_chunks(tree, job, found)
+                    progress.advance(job.stop - job.start)
+            if Stamp.of(os.fstat(handle)) != stamp:
+                raise _changed(path)
+        return Hashed(stamp, tree.finish(), bytes(digests), tuple(nodes))
+
+    def hash_chunks(
+        self, path: Path, profile: Profile, numbers: Iterable[int]
+    ) -> list[bytes]:
+        """The digests of some chunks of a file; errors as `hash_file`."""
+        digests = []
+        with reading(path) as handle:
+            end = os.fstat(handle).st_size
+            for number in numbers:
+                start = number * profile.chunk_bytes
+                stop = min(end, start + profile.chunk_bytes)
+                digests.append(self._hash(_Job(path, handle, profile, start, stop)))
+        return digests
+
+    def _iter_hashed(
+        self, jobs: Iterator[_Job], size_bytes: int
+    ) -> Generator[tuple[_Job, bytes]]:
+        # A small file costs less than handing it to another thread.
+        if self._threads > 1 and size_bytes > JOB_BYTES:
+            yield from self._iter_ahead(jobs)
+            return
+        for job in jobs:
+            yield job, self._hash(job)
+
+    def _iter_ahead(self, jobs: Iterator[_Job]) -> Generator[tuple[_Job, bytes]]:
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._threads, "etdb-hash")
+        running: deque[tuple[_Job, Future[bytes]]] = deque()
+        try:
+            for job in jobs:
+                running.append((job, self._pool.submit(self._hash, job)))
+                if len(running) > 2 * self._threads:
+                    done, future = running.popleft()
+                    yield done, future.result()
+            while running:
+                done, future = running.popleft()
+                yield done, future.result()
+        finally:
+            wait([future for _, future in running])
+
+    def _hash(self, job: _Job) -> bytes:
+        """The digests of a job's chunks; one of them where the job is empty."""
+        buffer = self._buffer(job.profile.chunk_bytes)
+        digests, position = [], job.start
+        while True:
+            size = min(job.profile.chunk_bytes, job.stop - position)
+            self._fill(job, buffer[:size], position)
+            digests.append(chunk_digest(buffer[:size], job.profile))
+            position += size
+            if position >= job.stop:
+                return b"".join(digests)
+
+    def _fill(self, job: _Job, buffer: memoryview, offset: int) -> None:
+        done = 0
+        while done < len(buffer):
+            count = self._read_into(job.handle, [buffer[done:]], offset + done)
+            if count == 0:
+                raise _changed(job.path)
+            done += count
+
+    def _buffer(self, size: int) -> memoryview:
+        known: memoryview | None = getattr(self._buffers, "view", None)
+        if known is None or len(known) < size:
+            known = self._buffers.view = memoryview(bytearray(size))
+        return known
+
+
+def _iter_jobs(
+    path: Path, handle: int, profile: Profile, size_bytes: int
+) -> Iterator[_Job]:
+    """A file cut into jobs of whole chunks; one empty job for an empty file."""
+    step = max(1, JOB_BYTES // profile.chunk_bytes) * profile.chunk_bytes
+    for start in range(0, max(1, size_bytes), step):
+        yield _Job(path, handle, profile, start, min(size_bytes, start + step))
+
+
+def _add_chunks(tree: FileTree, job: _Job, digests: bytes) -> None:
+    position = job.start
+    for digest in _split(digests):
+        size = min(job.profile.chunk_bytes, job.stop - position)
+        tree.add(digest, size)
+        position += size
+
+
+def _split(digests: bytes) -> Iterator[bytes]:
+    for start in range(0, len(digests), _DIGEST_BYTES):
+        yield digests[start : start + _DIGEST_BYTES]
+
+
+def _changed(path: Path) -> ConflictError:
+    msg = f"{path} changed while it was read"
+    return ConflictError(
+        msg, hint="wait until nothing writes to it, then repeat", path=str(path)
+    )

@@ -1,0 +1,244 @@
+"""The store over a lab's own disks: files are read where they lie.
+
+Nothing is copied, moved or changed. Importing reads a file once and keeps its
+digests; serving reads the chunk from the file and hashes it again, every time.
+A file that is no longer what was hashed is stale: its blocks are not found
+until it is imported again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from etdb.errors import (
+    BrokenIndexError,
+    ConflictError,
+    NotFoundError,
+    UnavailableError,
+)
+from etdb.identity import CID, IDENTITY, SHA2_256
+from etdb.progress import Progress, Silent
+from etdb.store.catalogue import Catalogue, Place, State, StoredFile, StoreStats
+from etdb.store.directory import build_tree, verify_paths
+from etdb.store.importer import Added, Disk, Importer
+from etdb.store.openfiles import OpenFiles, changed, stamp_of
+from etdb.store.unixfs import UNIXFS_V1_2025, Link, Profile, chunk_block
+
+__all__ = ["Added", "Disk", "InPlaceStore", "StoreStats", "Tree"]
+
+_SILENT = Silent()
+_DISK = Disk()
+
+
+@dataclass(frozen=True)
+class Tree:
+    """An imported tree: its directory's CID and its files by their names."""
+
+    root: CID
+    files: Mapping[str, Added]
+    total_bytes: int
+
+
+class InPlaceStore:
+    """Files by CID, from where they lie. Thread-safe; a context manager.
+
+    Several processes may have one store open.
+    """
+
+    def __init__(self, catalogue: Catalogue, disk: Disk) -> None:
+        self._catalogue = catalogue
+        self._disk = disk
+        self._open_files = OpenFiles()
+
+    @classmethod
+    def create(cls, path: Path, disk: Disk = _DISK) -> Self:
+        """Make an empty store in a new SQLite file.
+
+        Raises ConflictError where there is a file, UnavailableError where the
+        disk refuses.
+        """
+        return cls(Catalogue.create(path), disk)
+
+    @classmethod
+    def open(cls, path: Path, disk: Disk = _DISK) -> Self:
+        """Open a store that `create` made.
+
+        Raises NotFoundError, and BrokenIndexError for a file that is no store.
+        """
+        return cls(Catalogue.open(path), disk)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the SQLite file and every open file."""
+        self._open_files.close()
+        self._catalogue.close()
+
+    def add_file(
+        self,
+        path: Path,
+        *,
+        profile: Profile = UNIXFS_V1_2025,
+        progress: Progress = _SILENT,
+        threads: int = 2,
+    ) -> Added:
+        """Import one file; nothing is read if it is known and unchanged.
+
+        On return its digests are on disk. Raises ConflictError naming the file
+        if it changes meanwhile, NotFoundError, InvalidDataError for what is no
+        regular file, UnavailableError for what cannot be read or kept.
+        """
+        return self._import({"": path}, profile, progress, threads)[""]
+
+    def add_tree(
+        self,
+        files: Mapping[str, Path],
+        *,
+        profile: Profile = UNIXFS_V1_2025,
+        progress: Progress = _SILENT,
+        threads: int = 2,
+    ) -> Tree:
+        """Import files and keep the directory of them under the given names.
+
+        Names are relative with "/" between folders, and need not be the
+        files' own. Files already hashed stay so if a later one fails. Errors
+        as `add_file`, and InvalidDataError for an unfit name.
+        """
+        verify_paths(files)
+        added = self._import(files, profile, progress, threads)
+        blocks: list[tuple[CID, bytes]] = []
+        root = build_tree(
+            {name: Link("", file.cid, file.tsize) for name, file in added.items()},
+            profile,
+            lambda cid, block: blocks.append((cid, block)),
+        )
+        self._catalogue.save_directories(blocks)
+        return Tree(root.cid, added, sum(file.size_bytes for file in added.values()))
+
+    def get_block(self, cid: CID) -> bytes:
+        """The block, hashed again.
+
+        Raises NotFoundError, also where the file it was in has changed, and
+        UnavailableError where that file cannot be read just now.
+        """
+        if cid.hash_code == IDENTITY:
+            return cid.digest
+        trouble: UnavailableError | None = None
+        for place in self._iter_places(cid):
+            try:
+                return self._read(place, cid)
+            except NotFoundError:
+                self._mark(place.file, State.MISSING)
+            except ConflictError:
+                self._mark(place.file, State.CHANGED)
+            except UnavailableError as exc:
+                trouble = exc
+        if trouble is not None:
+            raise trouble
+        return self._get_directory(cid)
+
+    def has(self, cid: CID) -> bool:
+        """Whether `get_block` would look for it on disk; the disk is not asked."""
+        if cid.hash_code == IDENTITY:
+            return True
+        if next(self._iter_places(cid), None) is not None:
+            return True
+        return self._catalogue.find_directory(cid.digest) is not None
+
+    def path_of(self, cid: CID) -> Path | None:
+        """Where a whole file of this CID lies, if it is unchanged."""
+        for file in self._catalogue.list_by_root(cid):
+            with contextlib.suppress(NotFoundError, ConflictError, UnavailableError):
+                _verify_unchanged(file)
+                return file.path
+        return None
+
+    def stats(self) -> StoreStats:
+        """How much the store holds."""
+        return self._catalogue.stats()
+
+    def list_stale(self) -> list[Path]:
+        """Files that were missing or changed when last asked for."""
+        return [file.path for file in self._catalogue.list_stale()]
+
+    def _iter_places(self, cid: CID) -> Iterator[Place]:
+        if cid.hash_code != SHA2_256:
+            return iter(())
+        return self._catalogue.iter_places(cid.digest)
+
+    def _read(self, place: Place, cid: CID) -> bytes:
+        file = place.file
+        if place.node is not None:
+            _verify_unchanged(file)
+            block = place.node
+            _verify_kept(cid, block)
+        else:
+            block = self._read_chunk(file, place.number)
+            if hashlib.sha256(block).digest() != cid.digest:
+                raise changed(file.path)
+        self._mark(file, State.PRESENT)
+        return block
+
+    def _read_chunk(self, file: StoredFile, number: int) -> bytes:
+        offset = number * file.chunk_bytes
+        size = min(file.chunk_bytes, file.stamp.size_bytes - offset)
+        data = self._open_files.read(file.path, file.stamp, offset, size)
+        return chunk_block(data, is_raw=file.is_raw)
+
+    def _get_directory(self, cid: CID) -> bytes:
+        block = self._catalogue.find_directory(cid.digest)
+        if block is None:
+            raise NotFoundError("chunk", cid)
+        _verify_kept(cid, block)
+        return block
+
+    def _mark(self, file: StoredFile, state: State) -> None:
+        # The answer does not depend on the note: the next read sees it again.
+        with contextlib.suppress(UnavailableError):
+            self._catalogue.mark(file, state)
+
+    def _import(
+        self,
+        files: Mapping[str, Path],
+        profile: Profile,
+        progress: Progress,
+        threads: int,
+    ) -> dict[str, Added]:
+        paths = {name: path.absolute() for name, path in files.items()}
+        total_bytes = sum(stamp_of(path).size_bytes for path in paths.values())
+        progress.begin("hashing", total_bytes, "bytes")
+        try:
+            with Importer(
+                self._catalogue, self._disk, profile, progress, threads
+            ) as importer:
+                return {name: importer.add(path) for name, path in paths.items()}
+        finally:
+            progress.end()
+
+
+def _verify_unchanged(file: StoredFile) -> None:
+    if not stamp_of(file.path).has_same_content(file.stamp):
+        raise changed(file.path)
+
+
+def _verify_kept(cid: CID, block: bytes) -> None:
+    if hashlib.sha256(block).digest() != cid.digest:
+        msg = f"the store holds other bytes for {cid}"
+        raise BrokenIndexError(
+            msg, hint="move store.sqlite away and publish again: files are read anew"
+        )

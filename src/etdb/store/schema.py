@@ -1,0 +1,108 @@
+"""The tables of the store's SQLite file, and what SQLite's errors mean to us.
+
+    files        one row per file and profile: where it lies, its stamp when it
+                 was hashed, how it was cut, its root
+    chunks       the digest of each chunk of a file, once per file; its bytes
+                 are at number x chunk_bytes, wrapped in dag-pb unless is_raw
+    nodes        the dag-pb blocks above the chunks of a file
+    directories  the blocks of imported trees
+
+Digests are the 32 bytes of SHA-256 over the block; roots are binary CIDs; paths
+are bytes, as file names need not be text. Chunks are not indexed by file: a
+file's nodes list them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from etdb.errors import BrokenIndexError, UnavailableError
+
+APPLICATION_ID = 0x65746462
+SCHEMA_VERSION = 1
+
+_STATEMENTS = (
+    "PRAGMA journal_mode = WAL",
+    "BEGIN IMMEDIATE",
+    # AUTOINCREMENT: the id of a file that is gone never means another.
+    """CREATE TABLE files (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        path BLOB NOT NULL,
+        profile TEXT NOT NULL,
+        chunk_bytes INTEGER NOT NULL,
+        is_raw INTEGER NOT NULL,
+        size_bytes INTEGER NOT NULL,
+        mtime_ns INTEGER NOT NULL,
+        ctime_ns INTEGER NOT NULL,
+        inode INTEGER NOT NULL,
+        root BLOB NOT NULL,
+        tsize INTEGER NOT NULL,
+        state TEXT NOT NULL DEFAULT 'present'
+            CHECK (state IN ('present', 'missing', 'changed')),
+        UNIQUE (path, profile)
+    )""",
+    "CREATE INDEX files_by_root ON files (root)",
+    "CREATE INDEX files_by_inode ON files (inode)",
+    """CREATE TABLE chunks (
+        digest BLOB NOT NULL,
+        file_id INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        PRIMARY KEY (digest, file_id)
+    ) WITHOUT ROWID""",
+    """CREATE TABLE nodes (
+        file_id INTEGER NOT NULL,
+        digest BLOB NOT NULL,
+        block BLOB NOT NULL
+    )""",
+    "CREATE INDEX nodes_by_digest ON nodes (digest)",
+    "CREATE INDEX nodes_by_file ON nodes (file_id)",
+    "CREATE TABLE directories (digest BLOB PRIMARY KEY, block BLOB NOT NULL)",
+    f"PRAGMA application_id = {APPLICATION_ID}",
+    f"PRAGMA user_version = {SCHEMA_VERSION}",
+    "COMMIT",
+)
+
+
+def write_schema(path: Path) -> None:
+    """Make the tables in a new file; nothing is left where that fails."""
+    try:
+        with sql_errors(path):
+            connection = sqlite3.connect(path, isolation_level=None)
+            with contextlib.closing(connection):
+                for statement in _STATEMENTS:
+                    connection.execute(statement)
+    except UnavailableError:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def verify_schema(path: Path, connection: sqlite3.Connection) -> None:
+    """Raise BrokenIndexError for a file that is no store of this version."""
+    with sql_errors(path):
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if (application, version) != (APPLICATION_ID, SCHEMA_VERSION):
+        msg = f"{path} is no store of version {SCHEMA_VERSION}"
+        raise BrokenIndexError(msg, hint="move it away and publish again")
+
+
+@contextlib.contextmanager
+def sql_errors(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into ours: a full or busy disk may be tried again."""
+    try:
+        yield
+    except sqlite3.ProgrammingError:
+        raise  # a mistake of ours, such as a use after closing
+    except sqlite3.OperationalError as exc:
+        msg = f"cannot use {path}: {exc}"
+        raise UnavailableError(
+            msg, hint="free some space or wait for other programs, then repeat"
+        ) from exc
+    except sqlite3.DatabaseError as exc:
+        msg = f"{path} is broken: {exc}"
+        raise BrokenIndexError(
+            msg, hint="move it away and publish again: files are read anew"
+        ) from exc

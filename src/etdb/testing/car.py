@@ -1,0 +1,47 @@
+"""Reading CAR files of version 1, in which public test data comes.
+
+The whole file is held in memory and trusted to be well formed; blocks are
+not hashed, so that `Verified` has something to do.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from etdb.errors import NotFoundError
+from etdb.identity import CID, decode_varint
+
+_ROOTS = b"\xa2eroots"
+_ROOT_HEAD = 5
+"""Tag 42, a byte string, its length, a zero byte; then the CID."""
+
+
+class CarFile:
+    """The blocks of a CAR file, by CID."""
+
+    def __init__(self, path: Path) -> None:
+        data = path.read_bytes()
+        size, start = decode_varint(data)
+        self.roots = _parse_roots(data[start : start + size])
+        self._blocks: dict[bytes, bytes] = {}
+        position = start + size
+        while position < len(data):
+            size, start = decode_varint(data, position)
+            position = start + size
+            cid, begin = CID.read(data, start)
+            self._blocks[cid.digest] = data[begin:position]
+
+    def get_block(self, cid: CID) -> bytes:
+        """The block. Raises NotFoundError."""
+        if cid.digest not in self._blocks:
+            raise NotFoundError("chunk", cid)
+        return self._blocks[cid.digest]
+
+
+def _parse_roots(header: bytes) -> tuple[CID, ...]:
+    assert header.startswith(_ROOTS)
+    roots, position = [], len(_ROOTS) + 1
+    for _ in range(header[len(_ROOTS)] & 0x1F):
+        cid, position = CID.read(header, position + _ROOT_HEAD)
+        roots.append(cid)
+    return tuple(roots)

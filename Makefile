@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ETDB_DEMO ?= .demo
+JOBS ?= $(shell nproc)
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -27,12 +28,12 @@ fix: setup  ## format, mend what ruff can, renew generated tables in docs
 
 test: setup  ## everything, against real components
 	tools/components
-	$(BIN)/pytest --cov --cov-report=term --cov-report=xml:.cache/coverage.xml
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --cov --cov-report=
 	$(BIN)/python tools/coverage_floors.py
 
 test-full: setup  ## the same with the full sizes of the slow tests
 	tools/components
-	ETDB_FULL=1 $(BIN)/pytest
+	ETDB_FULL=1 $(BIN)/pytest -n $(JOBS) --dist loadfile
 
 demo: setup  ## a sample lab at http://127.0.0.1:8000
 	$(BIN)/etdb demo $(ETDB_DEMO)

@@ -50,7 +50,7 @@ class ServeSettings:
 class StoreSettings:
     """The files."""
 
-    threads: int = _setting(2, "How many threads hash files.", unit="threads")
+    threads: int = _setting(2, "How many threads hash files.")
 
 
 @dataclass(frozen=True)

@@ -197,6 +197,16 @@ def test_a_text_over_1_mib_is_refused_counted_in_bytes() -> None:
     assert caught.value.facts["rule"] == "R7"
 
 
+def test_the_prefix_counts_in_the_length_of_a_message() -> None:
+    frame = 'json:{"a":""}'
+    fits = "x" * (MAX_TEXT_BYTES - len(frame))
+
+    assert parse_message_text(f'json:{{"a":"{fits}"}}') == {"a": fits}
+    with pytest.raises(InvalidMessageError) as caught:
+        parse_message_text(f'json:{{"a":"{fits}x"}}')
+    assert caught.value.facts["rule"] == "R7"
+
+
 def test_bytes_that_were_not_utf8_are_refused() -> None:
     text = b'{"a":"\xff"}'.decode("utf-8", "surrogateescape")
 

@@ -49,6 +49,7 @@ def parse_message_text(text: str) -> dict[str, Any]:
     """
     if not text.startswith(PREFIX):
         refuse("B1", f"does not begin with {PREFIX!r}")
+    _check_length(text)
     value = parse_json(text[len(PREFIX) :])
     if not isinstance(value, dict):
         refuse("B2", "the message is not a JSON object")
@@ -61,8 +62,7 @@ def parse_json(text: str) -> Any:
     Integer literals become int, all other numbers float. Raises
     InvalidMessageError.
     """
-    if len(encode_text(text)) > MAX_TEXT_BYTES:
-        refuse("R7", f"longer than {MAX_TEXT_BYTES} bytes")
+    _check_length(text)
     _check_depth(text)
     decoder = json.JSONDecoder(
         object_pairs_hook=_object,
@@ -134,6 +134,11 @@ def digest_of(action: str, body: Mapping[str, Any]) -> Digest:
         else:
             del bare["contentSignature"]
     return Digest(hashlib.sha256(canonical_bytes(bare)).hexdigest())
+
+
+def _check_length(text: str) -> None:
+    if len(encode_text(text)) > MAX_TEXT_BYTES:
+        refuse("R7", f"longer than {MAX_TEXT_BYTES} bytes")
 
 
 def _check_depth(text: str) -> None:

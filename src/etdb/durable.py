@@ -35,7 +35,7 @@ def replacing(path: Path, *, mode: int = 0o644) -> Iterator[BinaryIO]:
     On return the bytes and the name are on disk; on error nothing changed.
     Raises UnavailableError where the disk refuses (full, read-only).
     """
-    with _disk_errors(path):
+    with disk_errors(path):
         handle, name = tempfile.mkstemp(prefix=".etdb-", dir=path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
@@ -58,7 +58,7 @@ def write_bytes(path: Path, data: bytes, *, mode: int = 0o644) -> None:
 
 def rename(source: Path, target: Path) -> None:
     """Sync a finished file and give it its final name."""
-    with _disk_errors(target):
+    with disk_errors(target):
         with source.open("rb") as file:
             os.fsync(file.fileno())
         source.replace(target)
@@ -67,7 +67,7 @@ def rename(source: Path, target: Path) -> None:
 
 def rename_folder(source: Path, target: Path) -> None:
     """Sync a finished flat folder of files and give it its final name."""
-    with _disk_errors(target):
+    with disk_errors(target):
         for path in source.iterdir():
             with path.open("rb") as file:
                 os.fsync(file.fileno())
@@ -86,11 +86,12 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _disk_errors(path: Path, action: str = "write") -> Iterator[None]:
+def disk_errors(path: Path, action: str = "write") -> Iterator[None]:
+    """Turn what the system says about a path into UnavailableError."""
     try:
         yield
     except OSError as exc:
-        msg = f"cannot {action} {path}: {exc.strerror or exc}"
+        msg = f"cannot {action} {str(path)!r}: {exc.strerror or exc}"
         raise UnavailableError(
             msg, hint="free some space or mend the permissions, then repeat"
         ) from exc
@@ -122,7 +123,7 @@ class Log:
         if not self.path.exists() and self._end == 0:
             return []
         entries: list[tuple[int, bytes]] = []
-        with _disk_errors(self.path, "read"), self.path.open("rb") as file:
+        with disk_errors(self.path, "read"), self.path.open("rb") as file:
             size = self._settled_size(file)
             stop = min(size, self._end + _READ_BYTES)
             self.torn_bytes = 0
@@ -137,7 +138,7 @@ class Log:
 
     def read_at(self, offset: int) -> bytes:
         """The entry at an offset that `read_new` or `append` gave."""
-        with _disk_errors(self.path, "read"), self.path.open("rb") as file:
+        with disk_errors(self.path, "read"), self.path.open("rb") as file:
             entry = _read_frame(file, offset, MAX_ENTRY_BYTES)
         if entry is None:
             raise self._damaged(offset)
@@ -158,7 +159,7 @@ class Log:
             raise RuntimeError(msg)
         offsets = [offset for offset, _ in _entries_of(self._end + _FRAME.size, group)]
         is_new = not self.path.exists()
-        with _disk_errors(self.path), self._alone() as file:
+        with disk_errors(self.path), self._alone() as file:
             if _read_frame(file, self._end, MAX_GROUP_BYTES) is not None:
                 msg = f"{self.path} has entries that were not read before appending"
                 raise RuntimeError(msg)
@@ -181,7 +182,7 @@ class Log:
         """
         if not self.path.exists():
             return 0
-        with _disk_errors(self.path), self._alone() as file:
+        with disk_errors(self.path), self._alone() as file:
             if _read_frame(file, self._end, MAX_GROUP_BYTES) is not None:
                 return 0
             torn_bytes = os.fstat(file.fileno()).st_size - self._end
@@ -276,7 +277,7 @@ def lock(path: Path, purpose: str, *, wait_s: float = 0.0) -> Iterator[None]:
     The lock is the kernel's (flock): a killed holder leaves nothing behind.
     Raises ConflictError naming the holder after `wait_s` seconds.
     """
-    with _disk_errors(path):
+    with disk_errors(path):
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         _acquire(handle, path, wait_s)

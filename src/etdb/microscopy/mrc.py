@@ -30,6 +30,7 @@ import numpy as np
 from mrcfile.dtypes import HEADER_DTYPE  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
+from etdb.durable import disk_errors
 from etdb.errors import InvalidDataError, UnavailableError
 
 HEADER_BYTES = 1024
@@ -101,7 +102,7 @@ class Volume:
         rows = (ny if end_row is None else end_row) - first_row
         row_bytes = nx * self.dtype.itemsize
         skipped_bytes = (section * ny + first_row) * row_bytes
-        with _disk_errors(self._header.path):
+        with disk_errors(self._header.path, "read"):
             self._file.seek(self._header.data_offset_bytes + skipped_bytes)
             data = self._file.read(rows * row_bytes)
         if len(data) != rows * row_bytes:
@@ -116,7 +117,7 @@ def read_header(path: Path) -> MrcFile:
     Whatever is wrong with the bytes becomes a warning. Raises
     UnavailableError only where the disk refuses to read them.
     """
-    with _disk_errors(path), path.open("rb") as raw:
+    with disk_errors(path, "read"), path.open("rb") as raw:
         packing = _compression(raw)
         size = os.fstat(raw.fileno()).st_size if packing is None else None
         header = _read_start(raw, packing)
@@ -141,7 +142,7 @@ def open_volume(path: Path) -> Iterator[Volume]:
     sections, ny, nx = header.shape
     section_bytes = ny * nx * header.dtype.itemsize
     with contextlib.ExitStack() as stack:
-        with _disk_errors(path):
+        with disk_errors(path, "read"):
             file: IO[bytes] = stack.enter_context(path.open("rb"))
             if header.compression is not None:
                 end = header.data_offset_bytes + sections * section_bytes
@@ -154,15 +155,6 @@ def open_volume(path: Path) -> Iterator[Volume]:
             msg = f"{path.name} holds no whole image"
             raise InvalidDataError(msg, hint="; ".join(header.warnings))
         yield Volume(file, header, whole)
-
-
-@contextlib.contextmanager
-def _disk_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as exc:
-        msg = f"cannot read {path}: {exc.strerror or exc}"
-        raise UnavailableError(msg) from exc
 
 
 def _compression(raw: IO[bytes]) -> Compression | None:

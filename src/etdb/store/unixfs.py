@@ -9,6 +9,7 @@ Bytes in, bytes out; no disk and no network. The layout of large files is in
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -171,6 +172,8 @@ def encode_node(node: Node) -> bytes:
     return encode_dagpb(node.links, bytes(data))
 
 
+# One request for a range asks for the same root several times.
+@functools.lru_cache(maxsize=8)
 def parse_node(block: bytes) -> Node:
     """The node of a dag-pb block.
 

@@ -1,0 +1,163 @@
+"""A node as its users see it: search, and records by any of their names.
+
+It checks that an answer is about what was asked, and no more: what a record
+proves is `verify`'s affair, and what its bytes are is the downloader's.
+
+    >>> parse_node_url("https://etdb.example.org/records/3f2a9c41")
+    ('https://etdb.example.org', '3f2a9c41')
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Protocol, Self
+from urllib.parse import quote, urlencode, urlsplit
+
+from etdb.errors import (
+    ConflictError,
+    EtdbError,
+    InvalidDataError,
+    InvalidRecordError,
+    NotAllowedError,
+    NotFoundError,
+    UnavailableError,
+)
+from etdb.fetch import LIMITS, Answer, Http, Limits, redact
+
+MAX_ANSWER_BYTES = 32 * 1024 * 1024
+
+_ERRORS: Mapping[str, type[EtdbError]] = {
+    error.code: error
+    for error in (
+        ConflictError,
+        InvalidDataError,
+        InvalidRecordError,
+        NotAllowedError,
+        UnavailableError,
+    )
+}
+
+
+class Catalogue(Protocol):
+    """Whoever knows records: a node of one's own, or one asked over HTTP."""
+
+    def search(
+        self, query: str, *, sort: str, limit: int, after: str | None
+    ) -> dict[str, Any]:
+        """A page of record summaries: count, total, results, next."""
+
+    def get_record(self, record_id: str) -> dict[str, Any]:
+        """A record by id, txid, unique prefix or page URL."""
+
+
+class Client:
+    """A node at a URL: its front page's, or that of any of its records."""
+
+    def __init__(self, url: str, *, limits: Limits = LIMITS) -> None:
+        self.url, self.record_id = parse_node_url(url)
+        self._http = Http(limits)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._http.close()
+
+    def search(
+        self,
+        query: str = "",
+        *,
+        sort: str = "newest",
+        limit: int = 20,
+        after: str | None = None,
+    ) -> dict[str, Any]:
+        """A page of record summaries. Raises InvalidDataError for the query."""
+        asked = {"q": query, "sort": sort, "limit": limit}
+        if after is not None:
+            asked["after"] = after
+        page = self._fetch(f"/api/records?{urlencode(asked)}", "search")
+        if not isinstance(page.get("results"), list):
+            msg = f"{self.url} does not answer like an etdb node"
+            raise InvalidDataError(msg)
+        return page
+
+    def get_record(self, record_id: str) -> dict[str, Any]:
+        """A record by id, txid, a unique prefix of 6 or more, or page URL.
+
+        Raises NotFoundError; ConflictError for an ambiguous prefix;
+        InvalidDataError when the node answers with another record.
+        """
+        if "://" in record_id:
+            record_id = parse_node_url(record_id)[1]
+        record = self._fetch(f"/api/records/{quote(record_id, safe='')}", record_id)
+        if not any(name.startswith(record_id) for name in _names(record)):
+            msg = f"{self.url} was asked for record {record_id} and sent another"
+            raise InvalidDataError(msg, hint="ask another node")
+        return record
+
+    def _fetch(self, path: str, wanted: str) -> dict[str, Any]:
+        url = self.url + path
+        answer = self._http.fetch(
+            url, accept="application/json", max_bytes=MAX_ANSWER_BYTES
+        )
+        try:
+            value = json.loads(answer.body)
+        except (ValueError, RecursionError):
+            value = None
+        if answer.status != 200:
+            raise _error(answer, value, url, wanted)
+        if not isinstance(value, dict):
+            msg = f"{redact(url)} does not answer with a JSON object"
+            raise InvalidDataError(msg)
+        return value
+
+
+def parse_node_url(url: str) -> tuple[str, str]:
+    """(the node's address, the id of the record or ""). Raises InvalidDataError.
+
+    Both a record's page and its JSON are understood, also below a path.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        msg = f"not the URL of a node: {url[:200]!r}"
+        raise InvalidDataError(msg, hint="give it as http://host:port")
+    found = re.fullmatch(r"(.*?)(?:/api)?/records(?:/([^/]*))?/?", parts.path)
+    path, record_id = found.groups() if found else (parts.path.rstrip("/"), "")
+    return f"{parts.scheme}://{parts.netloc}{path}", record_id or ""
+
+
+def _names(record: Mapping[str, Any]) -> list[str]:
+    anchors = record.get("anchors")
+    txids = [
+        anchor.get("txid")
+        for anchor in (anchors if isinstance(anchors, list) else [])
+        if isinstance(anchor, dict)
+    ]
+    names = [record.get("id"), record.get("txid"), *txids]
+    return [name for name in names if isinstance(name, str)]
+
+
+def _error(answer: Answer, value: object, url: str, wanted: str) -> EtdbError:
+    """The error a node reports, as the class it was there."""
+    told = value.get("error") if isinstance(value, dict) else None
+    told = told if isinstance(told, dict) else {}
+    facts = told.get("details")
+    facts = facts if isinstance(facts, dict) else {}
+    hint = str(facts.get("hint", ""))
+    if answer.status == 404:
+        return NotFoundError("record", wanted, hint=hint or f"asked {redact(url)}")
+    message = str(told.get("message") or f"{redact(url)} answers {answer.status}")
+    error = _ERRORS.get(str(told.get("code")), InvalidDataError)(message, hint=hint)
+    error.facts.update(facts)
+    return error

@@ -1,0 +1,110 @@
+"""The blocks that describe a dataset: its directories and file trees.
+
+Fetched once, hashed every time they are read, kept beside the downloaded
+files so that these can be checked without a network. Raw chunks, which are
+the files' own bytes, are never kept here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from etdb import durable
+from etdb.client.sources import MAX_BLOCK_BYTES, Source
+from etdb.durable import disk_errors
+from etdb.errors import ContentMismatchError, EtdbError, NotFoundError
+from etdb.identity import CID, DAG_PB, IDENTITY
+from etdb.store.unixfs import verify_block
+
+
+class Dag:
+    """Verified blocks: from a folder if any, else from the first source with them.
+
+    Until `keep` is called nothing is written. One thread at a time fetches;
+    any number may read what is kept.
+    """
+
+    def __init__(self, folder: Path | None, sources: Sequence[Source] = ()) -> None:
+        self._folder = folder
+        self._sources = sources
+        self._held: dict[CID, bytes] = {}
+        self._is_kept = False
+
+    @property
+    def held(self) -> Mapping[CID, bytes]:
+        """What was fetched and is not written yet."""
+        return dict(self._held)
+
+    def keep(self, held: Mapping[CID, bytes]) -> None:
+        """Write these blocks, and from now on whatever is fetched.
+
+        Raises UnavailableError where the disk refuses.
+        """
+        self._is_kept = True
+        for cid, block in held.items():
+            self._hold(cid, block)
+
+    def get_block(self, cid: CID) -> bytes:
+        """A block that hashes to its CID.
+
+        Raises NotFoundError, UnavailableError, ContentMismatchError; of
+        several sources, the last one's error.
+        """
+        if cid.hash_code == IDENTITY:
+            return cid.digest
+        block = self._held.get(cid)
+        if block is None:
+            block = self._find_kept(cid)
+        if block is None:
+            block = self._fetch(cid)
+            if cid.codec == DAG_PB:
+                self._hold(cid, block)
+        return block
+
+    def _hold(self, cid: CID, block: bytes) -> None:
+        if self._is_kept and self._folder is not None:
+            durable.write_bytes(self._folder / _file_name(cid), block)
+        else:
+            self._held[cid] = block
+
+    def _find_kept(self, cid: CID) -> bytes | None:
+        if self._folder is None:
+            return None
+        path = self._folder / _file_name(cid)
+        with disk_errors(path):
+            try:
+                with path.open("rb") as file:
+                    block = file.read(MAX_BLOCK_BYTES + 1)
+            except FileNotFoundError:
+                return None
+        try:
+            verify_block(cid, block)
+        except ContentMismatchError:
+            return None  # damaged on disk: as good as absent
+        return block
+
+    def _fetch(self, cid: CID) -> bytes:
+        error: EtdbError = NotFoundError("block", cid)
+        for source in self._sources:
+            try:
+                block = source.get_block(cid)
+                _verify_from(source.name, cid, block)
+            except EtdbError as exc:
+                error = exc
+            else:
+                return block
+        raise error
+
+
+def _file_name(cid: CID) -> str:
+    return str(cid.to_v1())
+
+
+def _verify_from(name: str, cid: CID, block: bytes) -> None:
+    try:
+        verify_block(cid, block)
+    except ContentMismatchError as exc:
+        raise ContentMismatchError(
+            cid=cid, found=exc.facts["found"], where=name
+        ) from None

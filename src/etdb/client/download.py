@@ -1,0 +1,171 @@
+"""Files of a record, from sources nobody trusts, to a folder on disk.
+
+`plan` says what would be fetched; `download` fetches it. Each file is built
+beside its place, every chunk hashed before it is written, and gets its name
+when it is whole and on disk. There is no state to go wrong: what a stopped
+download left behind is hashed again and gone on with.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from etdb.client.content import DatasetFile, list_files
+from etdb.client.dag import Dag
+from etdb.client.filters import is_included
+from etdb.client.folder import Folder
+from etdb.client.partial import PartialFile, State
+from etdb.client.sources import Source
+from etdb.client.transfer import Transfer
+from etdb.client.verify import dataset_of
+from etdb.durable import disk_errors
+from etdb.errors import EtdbError, NotFoundError, UnavailableError
+from etdb.identity import CID
+from etdb.progress import Progress, Silent
+
+
+@dataclass(frozen=True)
+class DownloadPlan:
+    """What a download would fetch, and what is there already."""
+
+    record: Mapping[str, Any]
+    folder: Path
+    include: tuple[str, ...]
+    files: tuple[DatasetFile, ...]
+    have_bytes: int
+    """Of files that stand there in their full length; not yet checked."""
+    blocks: Mapping[CID, bytes]
+    """The verified blocks that were fetched to know all this."""
+
+    @property
+    def total_bytes(self) -> int:
+        """The size of the files, those that are there already included."""
+        return sum(file.size_bytes for file in self.files)
+
+
+@dataclass(frozen=True)
+class FileResult:
+    """What became of one file."""
+
+    name: str
+    size_bytes: int
+    state: str
+    """done, present (it was there and right) or failed."""
+    error: EtdbError | None = None
+
+
+def plan(
+    record: Mapping[str, Any],
+    sources: Sequence[Source],
+    folder: Path,
+    include: Sequence[str] = (),
+) -> DownloadPlan:
+    """What fetching a record's files into a folder would mean; writes nothing.
+
+    The record's text and signatures and the dataset's directories are verified
+    first. Raises InvalidDataError where they are not right, NotFoundError
+    where no file matches, UnavailableError.
+    """
+    target = Folder(folder)
+    root = dataset_of(record)
+    dag = Dag(target.blocks, sources)
+    files = tuple(
+        file for file in list_files(dag, root) if is_included(file.name, include)
+    )
+    if not files and include:
+        raise NotFoundError("file matching", " ".join(include))
+    have = sum(file.size_bytes for file in files if _is_full_length(target, file))
+    return DownloadPlan(record, folder, tuple(include), files, have, dag.held)
+
+
+def _is_full_length(folder: Folder, file: DatasetFile) -> bool:
+    try:
+        return folder.place(file.name).stat().st_size == file.size_bytes
+    except (EtdbError, OSError):
+        return False
+
+
+def download(
+    plan: DownloadPlan, sources: Sequence[Source], progress: Progress | None = None
+) -> list[FileResult]:
+    """Fetch what is planned from one or more sources; one result a file, in order.
+
+    A failure of one file is its result and stops no other. On return every
+    file that is not `failed` is verified and on disk under its name. Raises
+    only what concerns all of them: UnavailableError (no room, folder cannot be
+    written) and ConflictError (in use, holds another record). When
+    interrupted, the sources are closed; the same call goes on.
+    """
+    folder = Folder(plan.folder)
+    progress = progress or Silent()
+    with folder.claimed():
+        folder.save(plan.record, plan.include)
+        dag = Dag(folder.blocks, sources)
+        dag.keep(plan.blocks)
+        partials = [PartialFile(folder, file) for file in plan.files]
+        _check_standing(dag, partials, progress)
+        _fetch(dag, folder, partials, sources, progress)
+        with contextlib.suppress(OSError):
+            (folder.state / "partial").rmdir()
+    return [
+        FileResult(one.file.name, one.file.size_bytes, one.state.value, one.error)
+        for one in partials
+    ]
+
+
+def _check_standing(
+    dag: Dag, partials: Sequence[PartialFile], progress: Progress
+) -> None:
+    """Hash the files that are there already."""
+    standing = [
+        (one, place) for one in partials if (place := one.find_standing()) is not None
+    ]
+    if not standing:
+        return
+    total = sum(one.file.size_bytes for one, _ in standing)
+    progress.begin("checking", total, "bytes")
+    try:
+        for one, place in standing:
+            one.check_standing(dag, place, progress)
+    finally:
+        progress.end()
+
+
+def _fetch(
+    dag: Dag,
+    folder: Folder,
+    partials: Sequence[PartialFile],
+    sources: Sequence[Source],
+    progress: Progress,
+) -> None:
+    wanted = [one for one in partials if one.state is State.WANTED]
+    if not wanted:
+        return
+    _verify_room(folder.path, wanted)
+    total = sum(one.file.size_bytes for one in wanted)
+    progress.begin("fetching", total, "bytes")
+    try:
+        Transfer(dag, wanted, sources, progress).run()
+    finally:
+        progress.end()
+
+
+def _verify_room(folder: Path, partials: Sequence[PartialFile]) -> None:
+    """Raises UnavailableError unless the disk has room for what is missing."""
+    missing = 0
+    with disk_errors(folder):
+        for one in partials:
+            with contextlib.suppress(FileNotFoundError):
+                missing -= one.path.lstat().st_blocks * 512
+            missing += one.file.size_bytes
+        free = shutil.disk_usage(folder).free
+    if missing > free:
+        msg = f"{missing} bytes are to be fetched and {folder} has room for {free}"
+        raise UnavailableError(
+            msg, hint="free some space or choose another folder, then repeat"
+        )

@@ -1,0 +1,152 @@
+"""A file while it is fetched: built beside its place, never under its name.
+
+What an earlier run left of it, or what stands wrongly in its place, is used
+again chunk by chunk, after hashing; nothing on disk is believed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+
+from etdb import durable
+from etdb.client.content import (
+    DatasetFile,
+    is_chunk,
+    is_raw,
+    is_whole,
+    read_at,
+    write_at,
+)
+from etdb.client.dag import Dag
+from etdb.client.folder import Folder, find_mode
+from etdb.durable import disk_errors
+from etdb.errors import EtdbError
+from etdb.progress import Progress
+from etdb.store.verified import Chunk, chunk_data
+
+
+class State(StrEnum):
+    """What became of a file."""
+
+    WANTED = "wanted"
+    DONE = "done"
+    PRESENT = "present"
+    """It was there, and right."""
+    FAILED = "failed"
+
+
+class PartialFile:
+    """One file of a download, filled by several threads range by range."""
+
+    def __init__(self, folder: Folder, file: DatasetFile) -> None:
+        self.file = file
+        self.path = folder.partial(file.name)
+        self.state = State.WANTED
+        self.error: EtdbError | None = None
+        self._folder = folder
+        self._is_left_over = False
+        self._donor: Path | None = None
+        """A wrong file under the name, whose right chunks need no fetching."""
+        self._ranges = 1  # the last of them is the file's end
+        self._lock = threading.Lock()
+        if file.problem is not None:
+            self.fail(file.problem)
+
+    def fail(self, error: EtdbError) -> None:
+        """The first failure is the file's."""
+        with self._lock:
+            if self.error is None:
+                self.state, self.error = State.FAILED, error
+
+    def find_standing(self) -> Path | None:
+        """The file under the name, if there is any; what is not one fails."""
+        if self.error is not None:
+            return None
+        try:
+            place = self._folder.place(self.file.name)
+            return None if find_mode(place) is None else place
+        except EtdbError as exc:
+            self.fail(exc)
+            return None
+
+    def check_standing(self, dag: Dag, place: Path, progress: Progress) -> None:
+        """Hash the file under the name; a right one is kept as it is."""
+        try:
+            if not is_whole(dag, self.file, place, progress):
+                self._donor = place
+                return
+            self.state = State.PRESENT
+            with disk_errors(self.path):
+                self.path.unlink(missing_ok=True)
+        except EtdbError as exc:
+            self.fail(exc)
+
+    def create(self) -> None:
+        """Make the file, or take up what was left of it."""
+        with disk_errors(self.path):
+            self._is_left_over = find_mode(self.path) is not None
+            with _opened(self.path, os.O_RDWR | os.O_CREAT) as handle:
+                os.ftruncate(handle, self.file.size_bytes)
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[int]:
+        """A handle to write by; a disk that refuses is UnavailableError."""
+        with disk_errors(self.path), _opened(self.path, os.O_RDWR) as handle:
+            yield handle
+
+    def restore(self, dag: Dag, chunk: Chunk, handle: int, view: memoryview) -> bool:
+        """Whether the chunk is in its place now, without being fetched.
+
+        `view` is as large as the chunk and is overwritten.
+        """
+        if self._is_left_over and _read_right(dag, chunk, handle, view):
+            return True
+        if self._donor is not None:
+            with _opened(self._donor, os.O_RDONLY) as donor:
+                is_right = _read_right(dag, chunk, donor, view)
+            if is_right:
+                write_at(handle, view, chunk.offset)
+                return True
+        if not is_raw(chunk):
+            # Its block was fetched and verified to find the file's shape.
+            block = dag.get_block(chunk.cid)
+            write_at(handle, chunk_data(chunk.cid, block), chunk.offset)
+            return True
+        return False
+
+    def add_range(self) -> None:
+        """One more range is under way."""
+        with self._lock:
+            self._ranges += 1
+
+    def end_range(self) -> None:
+        """A range is over; after the last, a whole file gets its name."""
+        with self._lock:
+            self._ranges -= 1
+            is_last = self._ranges == 0
+        if not is_last or self.error is not None:
+            return
+        try:
+            durable.rename(self.path, self._folder.make_place(self.file.name))
+        except EtdbError as exc:
+            self.fail(exc)
+        else:
+            self.state = State.DONE
+
+
+def _read_right(dag: Dag, chunk: Chunk, handle: int, view: memoryview) -> bool:
+    return read_at(handle, view, chunk.offset) and is_chunk(dag, chunk, view)
+
+
+@contextlib.contextmanager
+def _opened(path: Path, flags: int) -> Iterator[int]:
+    handle = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    try:
+        yield handle
+    finally:
+        os.close(handle)

@@ -1,0 +1,202 @@
+"""Where bytes come from: a gateway over HTTP, or a store at hand.
+
+A source is never believed: whoever draws on one hashes what it gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Protocol, Self
+
+from etdb.errors import InvalidDataError, UnavailableError
+from etdb.fetch import LIMITS, Body, Http, Limits, redact, verify_status
+from etdb.identity import CID
+from etdb.store.verified import BlockSource, Chunk, chunk_data, iter_chunks
+
+MAX_BLOCK_BYTES = 2 * 1024 * 1024
+
+
+class Range(Protocol):
+    """Bytes of one file, from `start` to `stop`, in order."""
+
+    def fill(self, view: memoryview) -> None:
+        """Fill the view with the next bytes, all of it.
+
+        Raises UnavailableError, NotFoundError, InvalidDataError; the range
+        cannot be used after an error.
+        """
+
+    def close(self) -> None:
+        """Give back what the range holds, read to its end or not."""
+
+
+class Source(Protocol):
+    """One place that has files by their CIDs; may be used by many threads."""
+
+    @property
+    def name(self) -> str:
+        """How the source is named to people; without secrets."""
+
+    @property
+    def connections(self) -> int:
+        """How many threads may usefully draw on it at once."""
+
+    def get_block(self, cid: CID) -> bytes:
+        """A block, not verified. Raises NotFoundError, UnavailableError."""
+
+    def open_range(self, cid: CID, start: int, stop: int) -> Range:
+        """Bytes `start` to `stop` of the file of this CID, not verified."""
+
+    def close(self) -> None:
+        """Wake every thread that waits for this source; it is done with."""
+
+
+class HttpSource:
+    """A node's gateway, or any other IPFS gateway: blocks and byte ranges.
+
+    `url` is the address under which `/ipfs/<cid>` stands.
+    """
+
+    def __init__(
+        self, url: str, *, limits: Limits = LIMITS, connections: int = 2
+    ) -> None:
+        self._base = url.rstrip("/")
+        self.name = redact(self._base)
+        self.connections = connections
+        self._http = Http(limits, connections=connections + 1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def get_block(self, cid: CID) -> bytes:
+        """`/ipfs/<cid>?format=raw`, at most 2 MiB."""
+        url = f"{self._base}/ipfs/{cid}?format=raw"
+        answer = self._http.fetch(
+            url, accept="application/vnd.ipld.raw", max_bytes=MAX_BLOCK_BYTES
+        )
+        verify_status(answer.status, url, "block", cid)
+        return answer.body
+
+    def open_range(self, cid: CID, start: int, stop: int) -> Range:
+        """One range request on `/ipfs/<cid>`, gone on with where it breaks."""
+        return _HttpRange(self._http, f"{self._base}/ipfs/{cid}", start, stop)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._http.close()
+
+
+class _HttpRange:
+    def __init__(self, http: Http, url: str, start: int, stop: int) -> None:
+        self._http = http
+        self._url = url
+        self._position = start
+        self._stop = stop
+        self._body: Body | None = None
+
+    def fill(self, view: memoryview) -> None:
+        end = self._position + len(view)
+        self._http.retry(lambda: self._fill_to(end, view))
+
+    def _fill_to(self, end: int, view: memoryview) -> None:
+        deadline = self._http.deadline()
+        try:
+            while self._position < end:
+                self._read_into(view[self._position - end :])
+                deadline.check(self._url)
+            if self._position == self._stop:
+                self._verify_end()
+        except BaseException:
+            self.close()
+            raise
+
+    def _read_into(self, view: memoryview) -> None:
+        data = (self._body or self._open()).read_some(len(view))
+        if not data:
+            msg = f"{redact(self._url)} broke off"
+            raise UnavailableError(msg, service=redact(self._url))
+        view[: len(data)] = data
+        self._position += len(data)
+
+    def _open(self) -> Body:
+        headers = {"Range": f"bytes={self._position}-{self._stop - 1}"}
+        body = self._body = self._http.open(self._url, headers)
+        verify_status(body.status, self._url, "file", self._url.rpartition("/")[2])
+        sent = body.headers.get("Content-Range", "").partition("/")[0]
+        if body.status != 206 or sent != f"bytes {headers['Range'][6:]}":
+            msg = (
+                f"{redact(self._url)} was asked for {headers['Range']}"
+                f" and sends {sent or 'another part of the file'}"
+            )
+            raise InvalidDataError(msg, hint="ask another source")
+        return body
+
+    def _verify_end(self) -> None:
+        if self._body is not None and self._body.read_some(1):
+            msg = f"{redact(self._url)} sends more than it was asked for"
+            raise InvalidDataError(msg, hint="ask another source")
+        self.close()
+
+    def close(self) -> None:
+        if self._body is not None:
+            self._http.release(self._body)
+            self._body = None
+
+
+class StoreSource:
+    """A store at hand, such as one's own node's."""
+
+    connections = 2
+
+    def __init__(self, blocks: BlockSource, name: str = "this node") -> None:
+        self._blocks = blocks
+        self.name = name
+
+    def get_block(self, cid: CID) -> bytes:
+        """A block of the store."""
+        return self._blocks.get_block(cid)
+
+    def open_range(self, cid: CID, start: int, stop: int) -> Range:
+        """Bytes of a file, read chunk by chunk."""
+        return _StoredRange(self._blocks, cid, start, stop)
+
+    def close(self) -> None:
+        """Nothing to wake: a store answers at once."""
+
+
+class _StoredRange:
+    def __init__(self, blocks: BlockSource, cid: CID, start: int, stop: int) -> None:
+        self._blocks = blocks
+        self._start, self._stop = start, stop
+        self._chunks: Iterator[Chunk] = iter_chunks(blocks, cid, start, stop)
+        self._rest = b""
+
+    def fill(self, view: memoryview) -> None:
+        position = 0
+        while position < len(view):
+            if not self._rest:
+                self._rest = self._next()
+            data = self._rest[: len(view) - position]
+            view[position : position + len(data)] = data
+            position += len(data)
+            self._rest = self._rest[len(data) :]
+
+    def _next(self) -> bytes:
+        chunk = next(self._chunks, None)
+        if chunk is None:
+            raise InvalidDataError("the file ends before the range does")
+        data = chunk_data(chunk.cid, self._blocks.get_block(chunk.cid))
+        first = max(0, self._start - chunk.offset)
+        return data[first : max(0, self._stop - chunk.offset)]
+
+    def close(self) -> None:
+        self._rest = b""

@@ -1,0 +1,170 @@
+"""Asking a node about records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from etdb.client.client import Client, parse_node_url
+from etdb.client.filters import is_included
+from etdb.errors import (
+    ConflictError,
+    EtdbError,
+    InvalidDataError,
+    NotFoundError,
+    UnavailableError,
+)
+from etdb.testing.gateway import FakeGateway
+from etdb.testing.store import MemoryStore
+
+
+@pytest.fixture
+def gateway() -> Iterator[FakeGateway]:
+    with FakeGateway(MemoryStore()) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def client(gateway: FakeGateway, limits: Any) -> Iterator[Client]:
+    with Client(gateway.url, limits=limits) as client:
+        yield client
+
+
+def problem(code: str, message: str, **details: Any) -> dict[str, Any]:
+    return {"error": {"code": code, "message": message, "details": details}}
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://h:8000", ("http://h:8000", "")),
+        ("http://h:8000/", ("http://h:8000", "")),
+        ("https://h/etdb/", ("https://h/etdb", "")),
+        ("https://h/records", ("https://h", "")),
+        ("https://h/records/3f2a9c", ("https://h", "3f2a9c")),
+        ("https://h/records/3f2a9c/?x=1#y", ("https://h", "3f2a9c")),
+        ("https://h/etdb/records/3f2a9c", ("https://h/etdb", "3f2a9c")),
+        ("https://h/api/records/3f2a9c", ("https://h", "3f2a9c")),
+    ],
+)
+def test_a_node_s_url_is_found_in_any_of_its_pages(
+    url: str, expected: tuple[str, str]
+) -> None:
+    assert parse_node_url(url) == expected
+
+
+@pytest.mark.parametrize("url", ["", "h:8000", "ftp://h", "http://", "http://[", "x"])
+def test_what_is_no_url_is_refused(url: str) -> None:
+    with pytest.raises(InvalidDataError, match="not the URL of a node"):
+        Client(url)
+
+
+@pytest.mark.parametrize(
+    "asked", ["{id}", "{short}", "{txid}", "{url}/records/{short}"]
+)
+def test_a_record_is_found_by_any_of_its_names(
+    gateway: FakeGateway, client: Client, dataset: Any, asked: str
+) -> None:
+    record = dataset.record
+    names = {"id": record["id"], "txid": "cd" * 32, "short": record["id"][:6]}
+    for name in names.values():
+        gateway.answers[f"/api/records/{name}"] = record
+
+    found = client.get_record(asked.format(url=gateway.url, **names))
+
+    assert found == record
+
+
+def test_another_record_than_the_one_asked_for_is_refused(
+    gateway: FakeGateway, client: Client, dataset: Any
+) -> None:
+    gateway.answers[f"/api/records/{'00' * 32}"] = dataset.record
+
+    with pytest.raises(InvalidDataError, match="sent another"):
+        client.get_record("00" * 32)
+
+
+def test_a_search_is_handed_on_whole(gateway: FakeGateway, client: Client) -> None:
+    page = {"count": 0, "total": 0, "results": [], "next": None}
+    gateway.answers["/api/records"] = page
+
+    found = client.search('species:"a b" & c', sort="oldest", limit=5, after="x=")
+
+    assert found == page
+    assert gateway.requests == [
+        "/api/records?q=species%3A%22a+b%22+%26+c&sort=oldest&limit=5&after=x%3D"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "value", "kind", "says"),
+    [
+        (404, problem("not-found", "no record"), NotFoundError, "no record 3f2a9c"),
+        (409, problem("conflict", "two", candidates=["a"]), ConflictError, "two"),
+        (
+            422,
+            problem("invalid-data", "bad query", position=3),
+            InvalidDataError,
+            "bad",
+        ),
+        (422, ["odd"], InvalidDataError, "answers 422"),
+        (422, {"error": {"code": 7, "details": 8}}, InvalidDataError, "answers 422"),
+        (503, problem("unavailable", "down"), UnavailableError, "answers 503"),
+        (200, [1], InvalidDataError, "JSON object"),
+    ],
+)
+def test_a_node_s_error_is_raised_as_it_was_there(
+    gateway: FakeGateway,
+    client: Client,
+    status: int,
+    value: object,
+    kind: type[EtdbError],
+    says: str,
+) -> None:
+    gateway.answers["/api/records/3f2a9c"] = (status, value)
+
+    with pytest.raises(kind, match=says) as caught:
+        client.get_record("3f2a9c")
+
+    assert type(caught.value) is kind
+
+
+def test_facts_of_a_node_s_error_arrive(gateway: FakeGateway, client: Client) -> None:
+    gateway.answers["/api/records"] = (
+        422,
+        problem("invalid-data", "bad query", position=3, hint="close the quote"),
+    )
+
+    with pytest.raises(InvalidDataError) as caught:
+        client.search('"')
+
+    assert caught.value.facts["position"] == 3
+    assert caught.value.hint == "close the quote"
+
+
+def test_what_is_no_node_is_said_to_be_none(
+    gateway: FakeGateway, client: Client
+) -> None:
+    gateway.answers["/api/records"] = {"results": 5}
+
+    with pytest.raises(InvalidDataError, match="like an etdb node"):
+        client.search()
+
+
+@pytest.mark.parametrize(
+    ("globs", "wanted"),
+    [
+        ([], True),
+        (["*.st"], True),
+        (["raw/*"], True),
+        (["ts?1.st"], True),
+        (["*.ST"], False),
+        (["rec/*", "*.mrc"], False),
+    ],
+)
+def test_globs_are_tried_on_the_name_and_its_last_part(
+    globs: list[str], wanted: bool
+) -> None:
+    assert is_included("raw/ts 1.st", globs) is wanted

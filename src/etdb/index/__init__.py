@@ -1,0 +1,1 @@
+"""The index: what the ledgers say, as rows that can be searched and rebuilt."""

@@ -1,0 +1,140 @@
+"""A search expression as SQL over `records`; every value is a parameter.
+
+A record that does not state a field matches no comparison of it, and so does
+match the comparison's negation.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, false, not_, or_, select, true
+
+from etdb.index.schema import messages, publishers, records, records_fts, versions
+from etdb.index.search import (
+    And,
+    Compare,
+    Expression,
+    Has,
+    Is,
+    Match,
+    Not,
+    Or,
+)
+
+Condition = ColumnElement[bool]
+
+AFTER_HEX = "g"
+"""Sorts after every hex digit: the end of a range of ids with one beginning."""
+
+_OPERATORS: Mapping[str, Callable[[Any, Any], Condition]] = MappingProxyType(
+    {
+        "<": operator.lt,
+        "<=": operator.le,
+        ">": operator.gt,
+        ">=": operator.ge,
+        "=": operator.eq,
+    }
+)
+
+
+def condition_of(expression: Expression) -> Condition:
+    """What the records that match fulfil."""
+    match expression:
+        case And(operands):
+            return and_(true(), *_conditions(operands, " AND "))
+        case Or(operands):
+            return or_(false(), *_conditions(operands, " OR "))
+        case Not(operand):
+            return not_(condition_of(operand))
+        case _:
+            return _term(expression)
+
+
+def _conditions(operands: Sequence[Expression], word: str) -> list[Condition]:
+    """What operands ask for; of the full text all of them in one go."""
+    matches = [each for each in operands if isinstance(each, Match)]
+    others = [each for each in operands if not isinstance(each, Match)]
+    conditions = [condition_of(each) for each in others]
+    if matches:
+        conditions.append(_matches(word.join(map(_full_text, matches))))
+    return conditions
+
+
+def _term(term: Match | Compare | Is | Has) -> Condition:
+    match term:
+        case Match():
+            return _matches(_full_text(term))
+        case Compare():
+            return _compare(term)
+        case Is(field, value):
+            return _IDENTITIES[field](value)
+        case Has(field):
+            return _has(field)
+
+
+def starts_with_hex(column: ColumnElement[Any], digits: str) -> Condition:
+    """The column, lower-case hex, begins with these digits; uses its index."""
+    return and_(column >= digits, column < digits + AFTER_HEX)
+
+
+def _full_text(term: Match) -> str:
+    """A term in the language of FTS5, where anything may stand in quotes."""
+    quoted = '"' + term.phrase.replace('"', '""') + '"' + "*" * term.is_prefix
+    return f"({quoted})" if term.field is None else f"({term.field} : {quoted})"
+
+
+def _matches(wanted: str) -> Condition:
+    found = select(records_fts.c.rowid).where(records_fts.c.records_fts.match(wanted))
+    return records.c.row.in_(found)
+
+
+def _compare(term: Compare) -> Condition:
+    compared = _OPERATORS[term.op]
+    if term.field == "height":
+        anchored = compared(messages.c.height, term.value)
+        return _has_anchor(anchored)
+    column = records.c[term.field]
+    return and_(column.is_not(None), compared(column, term.value))
+
+
+def _has(field: str) -> Condition:
+    if field == "txid":
+        field = "id"
+    return true() if field == "height" else records.c[field].is_not(None)
+
+
+def _has_anchor(condition: Condition) -> Condition:
+    """Some anchor of some version fulfils a condition."""
+    return records.c.id.in_(
+        select(versions.c.record_id)
+        .join(messages, messages.c.digest == versions.c.digest)
+        .where(condition)
+    )
+
+
+def _id(digits: str) -> Condition:
+    return starts_with_hex(records.c.id, digits)
+
+
+def _txid(digits: str) -> Condition:
+    return _has_anchor(starts_with_hex(messages.c.txid, digits))
+
+
+def _publisher(value: str) -> Condition:
+    named = select(publishers.c.address).where(
+        publishers.c.name.icontains(value, autoescape=True)
+    )
+    return or_(records.c.publisher == value, records.c.publisher.in_(named))
+
+
+def _class(value: str) -> Condition:
+    return records.c["class"] == value
+
+
+_IDENTITIES: Mapping[str, Callable[[str], Condition]] = MappingProxyType(
+    {"id": _id, "txid": _txid, "publisher": _publisher, "class": _class}
+)

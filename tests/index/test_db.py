@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from etdb.errors import (
+    BrokenIndexError,
+    ConflictError,
+    NotFoundError,
+    UnavailableError,
+)
+from etdb.index import queries
+from etdb.index.db import Index, find_tip, get_ledger_kind, list_ledgers
+from etdb.index.schema import blocks
+from etdb.ledger.base import LedgerInfo
+from etdb.record.message import LedgerKind
+from etdb.testing.ledger import MemoryLedger
+
+ONE = LedgerInfo("one", LedgerKind.EMBEDDED)
+TWO = LedgerInfo("two", LedgerKind.FLO_MAIN)
+
+
+def test_a_new_index_knows_its_ledgers_and_no_blocks(tmp_path: Path) -> None:
+    with (
+        Index.create(tmp_path / "i.sqlite", [TWO, ONE]) as index,
+        index.read() as connection,
+    ):
+        assert list_ledgers(connection) == [ONE, TWO]
+        assert find_tip(connection, "one") is None
+        assert get_ledger_kind(connection, "two") is LedgerKind.FLO_MAIN
+        with pytest.raises(NotFoundError):
+            get_ledger_kind(connection, "three")
+
+
+def test_an_index_is_opened_again_whatever_the_order_of_its_ledgers(
+    tmp_path: Path,
+) -> None:
+    Index.create(tmp_path / "i.sqlite", [ONE, TWO]).close()
+
+    with Index.open(tmp_path / "i.sqlite", [TWO, ONE]) as index:
+        assert index.path == tmp_path / "i.sqlite"
+
+
+@pytest.mark.parametrize(
+    "others",
+    [[TWO], [], [ONE, TWO], [LedgerInfo("one", LedgerKind.FLO_REGTEST)]],
+    ids=["another", "none", "one more", "another kind"],
+)
+def test_an_index_of_other_ledgers_is_refused(
+    tmp_path: Path, others: list[LedgerInfo]
+) -> None:
+    Index.create(tmp_path / "i.sqlite", [ONE]).close()
+
+    with pytest.raises(ConflictError, match="another network"):
+        Index.open(tmp_path / "i.sqlite", others)
+
+
+def test_nothing_is_created_by_opening(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError):
+        Index.open(tmp_path / "i.sqlite", [ONE])
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_creating_never_replaces(tmp_path: Path) -> None:
+    (tmp_path / "i.sqlite").write_text("precious")
+
+    with pytest.raises(ConflictError):
+        Index.create(tmp_path / "i.sqlite", [ONE])
+
+    assert (tmp_path / "i.sqlite").read_text() == "precious"
+
+
+def test_an_index_cannot_be_made_where_there_is_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError):
+        Index.create(tmp_path / "absent" / "i.sqlite", [ONE])
+
+
+def test_a_file_that_is_no_database_is_broken(tmp_path: Path) -> None:
+    (tmp_path / "i.sqlite").write_bytes(b"not a database" * 100)
+
+    with pytest.raises(BrokenIndexError) as caught:
+        Index.open(tmp_path / "i.sqlite", [ONE])
+
+    assert "rebuild" in caught.value.hint
+
+
+def test_an_index_of_another_version_is_broken(tmp_path: Path) -> None:
+    path = tmp_path / "i.sqlite"
+    Index.create(path, [ONE]).close()
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+
+    with pytest.raises(BrokenIndexError, match="version"):
+        Index.open(path, [ONE])
+
+
+def test_what_is_read_cannot_be_written(tmp_path: Path) -> None:
+    with Index.create(tmp_path / "i.sqlite", [ONE]) as index:
+        row = {"ledger": "one", "height": 0, "hash": "00", "time": 0}
+
+        with pytest.raises(UnavailableError), index.read() as connection:
+            connection.execute(blocks.insert().values(row))
+
+        with index.write() as connection:
+            connection.execute(blocks.insert().values(row))
+
+
+def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    with Index.create(tmp_path / "i.sqlite", [ONE]) as index:
+        row = {"ledger": "one", "height": 0, "hash": "00", "time": 0}
+
+        with pytest.raises(ZeroDivisionError), index.write() as connection:
+            connection.execute(blocks.insert().values(row))
+            _ = 1 / 0
+
+        with index.read() as connection:
+            assert connection.execute(select(blocks)).all() == []
+
+
+def test_a_closed_index_is_one_file(tmp_path: Path) -> None:
+    Index.create(tmp_path / "i.sqlite", [ONE]).close()
+
+    assert [path.name for path in tmp_path.iterdir()] == ["i.sqlite"]
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from etdb.index.db import Index
+from etdb.index.follow import follow
+from etdb.testing.ledger import MemoryLedger
+from etdb.testing.records import Author, SIGNED_AT
+
+ledger, author = MemoryLedger(), Author()
+with Index.open(Path(sys.argv[1]), [ledger.info]) as index:
+    for number in range(30):
+        details = {"sid": f"syn-{number}"}
+        artifact = author.artifact(details, timestamp=SIGNED_AT + number)
+        ledger.mine(author.publish(artifact), "json:{")
+        follow(index, ledger)
+"""
+
+
+def test_threads_read_whole_states_while_another_process_writes(
+    make_index: Callable[..., Index],
+) -> None:
+    index = make_index(MemoryLedger())
+    writer = subprocess.Popen([sys.executable, "-c", WRITER, str(index.path)])
+
+    def read() -> list[tuple[int, int, int]]:
+        seen = []
+        while writer.poll() is None:
+            status = queries.status(index)
+            height = status["ledgers"][0]["height"]
+            seen.append((height, status["records"], status["rejected"]))
+            queries.search(index, "vibrio -flagellum")
+        return seen
+
+    with ThreadPoolExecutor(8) as pool:
+        readers = [pool.submit(read) for _ in range(8)]
+        seen = [state for reader in readers for state in reader.result()]
+
+    assert writer.returncode == 0
+    assert all(height == found == refused for height, found, refused in seen)
+    assert queries.count(index)["records"] == 30

@@ -1,0 +1,1 @@
+"""A lab's own records: folders, headers and the facts beside them."""

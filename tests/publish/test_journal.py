@@ -1,0 +1,106 @@
+"""What the journal keeps between a crash and the next start."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from etdb.errors import BrokenIndexError, UnavailableError
+from etdb.identity import Address, Digest, Txid
+from etdb.ledger.base import SignedTransaction
+from etdb.publish.journal import Entry, Journal
+
+ENTRY = Entry(
+    ledger="memory",
+    timestamp=1_700_000_000,
+    position=0,
+    digest=Digest("ab" * 32),
+    address=Address("F1"),
+    sid="two words/µ",
+    cid="bafy",
+    files=3,
+    transactions=(
+        SignedTransaction(Txid("00" * 32), b"\x00\xff", 1),
+        SignedTransaction(Txid("11" * 32), b"second", 2),
+    ),
+)
+
+
+def test_an_open_entry_is_found_whole_by_another_process(tmp_path: Path) -> None:
+    Journal(tmp_path).open(ENTRY)
+
+    assert Journal(tmp_path).list_open() == [ENTRY]
+    assert ENTRY.txid == "00" * 32
+
+
+def test_entries_are_listed_in_the_order_they_were_begun(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    later = replace(ENTRY, timestamp=1_700_000_001, digest=Digest("00" * 32))
+    tenth = replace(ENTRY, position=10, digest=Digest("01" * 32))
+    for entry in (later, tenth, ENTRY):
+        journal.open(entry)
+
+    assert journal.list_open() == [ENTRY, tenth, later]
+
+
+def test_a_closed_entry_is_gone(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.open(ENTRY)
+
+    journal.close(ENTRY)
+    journal.close(ENTRY)
+
+    assert journal.list_open() == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_crash_left_half_written_is_not_an_entry(tmp_path: Path) -> None:
+    (tmp_path / ".etdb-a1b2").write_text('{"etdb-jou')
+
+    assert Journal(tmp_path).list_open() == []
+
+
+def test_an_entry_closed_while_others_look_is_not_listed(tmp_path: Path) -> None:
+    (tmp_path / "1.json").symlink_to("gone meanwhile")
+
+    assert Journal(tmp_path).list_open() == []
+
+
+def test_an_entry_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "1.json").mkdir()
+
+    with pytest.raises(UnavailableError, match="cannot read"):
+        Journal(tmp_path).list_open()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}", '{"etdb-journal": 1}', '{"etdb-journal": 1, "transactions": [1]}'],
+)
+def test_a_damaged_entry_is_named_never_skipped(tmp_path: Path, text: str) -> None:
+    (tmp_path / "1.json").write_text(text)
+
+    with pytest.raises(BrokenIndexError, match=r"1\.json is not a journal entry"):
+        Journal(tmp_path).list_open()
+
+
+def test_an_entry_of_a_later_version_is_refused(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.open(ENTRY)
+    (file,) = tmp_path.iterdir()
+    file.write_text(file.read_text().replace('"etdb-journal": 1', '"etdb-journal": 2'))
+
+    with pytest.raises(BrokenIndexError, match="this version"):
+        journal.list_open()
+
+
+def test_a_journal_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError, match="cannot write"):
+        Journal(tmp_path / "absent").open(ENTRY)
+
+
+def test_a_journal_that_cannot_be_cleared_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError, match="cannot clear"):
+        Journal(tmp_path / "absent").close(ENTRY)

@@ -1,0 +1,1 @@
+"""HTTP for visitors: pages, API and gateway."""

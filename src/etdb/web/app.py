@@ -1,0 +1,69 @@
+"""The web application: one site's pages, API and gateway.
+
+Read-only: nothing here publishes, and nothing here writes but the index's
+follower, if the site has one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from fastapi import FastAPI
+from starlette.staticfiles import StaticFiles
+
+from etdb.web.api import Api
+from etdb.web.follow import Following
+from etdb.web.gateway import Gateway
+from etdb.web.header import Guard
+from etdb.web.pages import Pages
+from etdb.web.problem import STATUS, Problems
+from etdb.web.site import Site
+from etdb.web.stream import Reader
+from etdb.web.template import FOLDER, Templates
+
+__all__ = ["STATUS", "Site", "create_app"]
+
+
+def create_app(site: Site) -> FastAPI:
+    """The application of a site, ready for `server.serve`."""
+    following = None if site.follow is None else Following(site.follow)
+    reader = Reader(site.store)
+    app = FastAPI(
+        title=f"{site.name}: electron tomography data",
+        description="Signed records of tilt series and tomograms, and their files.",
+        version=site.version,
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lambda _: _lifespan(following, reader),
+        telemetry={
+            "tracing": False,
+            "metrics": False,
+            "logs": False,
+            "operation_spans": False,
+            "auto_configure": False,
+        },
+    )
+    templates = Templates(site)
+    app.include_router(Api(site, following).router)
+    app.include_router(Pages(site, templates, following).router)
+    app.include_router(Gateway(site.store, reader, templates).router)
+    app.mount("/static", StaticFiles(directory=FOLDER / "static"))
+    app.add_middleware(Guard)
+    Problems(templates).install(app)
+    return app
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(following: Following | None, reader: Reader) -> AsyncIterator[None]:
+    task = None if following is None else asyncio.create_task(following.run())
+    try:
+        yield
+    finally:
+        if task is not None:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        reader.close()

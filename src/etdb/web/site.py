@@ -1,0 +1,81 @@
+"""What the web is given: a site's parts and texts.
+
+The web reads no settings and opens no files of the node; `node` builds the
+parts and hands them over in one `Site`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from etdb.store.verified import BlockSource
+
+Record = dict[str, Any]
+"""The one plain dict that the API, the pages and the command line share."""
+
+
+class Page(Protocol):
+    """Some results of a list, and where the list goes on."""
+
+    @property
+    def results(self) -> Sequence[Record]:
+        """The results of this page, in order."""
+
+    @property
+    def total(self) -> int:
+        """How many results there are on all pages."""
+
+    @property
+    def next(self) -> str | None:
+        """An opaque token for `after`; None on the last page."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What a site holds, for its front page."""
+
+    records: int
+    species: int
+    labs: int
+
+
+class Catalogue(Protocol):
+    """All that the web asks of an index. Called from many threads at once."""
+
+    @property
+    def sorts(self) -> Mapping[str, str]:
+        """The orders a list can have: word in the URL → what people read."""
+
+    def search(self, query: str, *, sort: str, limit: int, after: str | None) -> Page:
+        """Records that match. Raises InvalidDataError with its `position`."""
+
+    def get_record(self, id_text: str) -> Record:
+        """One record by any spelling of its id.
+
+        Raises NotFoundError; ConflictError with `candidates` if ambiguous.
+        """
+
+    def list_rejected(self, *, limit: int, after: str | None) -> Page:
+        """Messages that the rules refused, newest first."""
+
+    def count(self) -> Counts:
+        """How many tilt series, species and labs there are."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """One web site of one node."""
+
+    catalogue: Catalogue
+    store: BlockSource
+    """Blocks by CID, each hashed again whenever it is read."""
+    name: str
+    version: str
+    status: Callable[[], Mapping[str, Any]]
+    """What the node says of itself, as JSON values."""
+    banner: str = ""
+    """A sentence above every page, such as that all data are synthetic."""
+    follow: Callable[[], object] | None = None
+    """Applies new blocks to the index; called about once a second."""

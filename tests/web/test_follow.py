@@ -1,0 +1,58 @@
+"""While the site is served, new blocks are looked for, and trouble is said."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from etdb.errors import UnavailableError
+
+ServeSite = Callable[..., httpx.Client]
+
+
+def test_new_blocks_are_looked_for_from_the_start(serve_site: ServeSite) -> None:
+    looked = threading.Event()
+
+    site = serve_site(follow=looked.set)
+
+    assert looked.wait(10)
+    assert site.get("/api/status").json()["follow_problem"] == ""
+
+
+def test_trouble_is_shown_and_the_site_goes_on(serve_site: ServeSite) -> None:
+    tried = threading.Event()
+
+    def fail() -> None:
+        tried.set()
+        raise UnavailableError("the chain cannot be read")
+
+    site = serve_site(follow=fail)
+    assert tried.wait(10)
+
+    assert "the chain cannot be read" in _await_problem(site)
+    assert "the chain cannot be read" in site.get("/status").text
+    assert site.get("/records").status_code == 200
+
+
+def test_a_bug_in_following_is_said_and_stops_nothing(
+    serve_site: ServeSite, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("secret")
+
+    site = serve_site(follow=fail)
+
+    assert _await_problem(site) == "something went wrong on this node"
+    assert "secret" in caplog.text
+    assert site.get("/records").status_code == 200
+
+
+def _await_problem(site: httpx.Client) -> str:
+    for _ in range(1000):
+        problem = str(site.get("/api/status").json()["follow_problem"])
+        if problem:
+            return problem
+    pytest.fail("the trouble was never shown")

@@ -1,0 +1,130 @@
+"""The command line: one file per noun, one table of exit codes.
+
+Nothing is decided here. A command reads its options, opens the node or a
+client, calls the library, and prints what came back.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module, metadata
+from typing import Annotated, NoReturn
+
+import typer
+
+from etdb import errors
+from etdb.cli.terminal import SomeFailed, say
+
+EXIT_CODES: dict[type[errors.EtdbError], int] = {
+    errors.EtdbError: 1,
+    errors.InvalidDataError: 3,
+    errors.InvalidRecordError: 3,
+    errors.InvalidMessageError: 3,
+    errors.InvalidSignatureError: 3,
+    errors.ContentMismatchError: 3,
+    errors.NotFoundError: 4,
+    errors.UnavailableError: 5,
+    errors.NotAllowedError: 6,
+    errors.ConflictError: 6,
+    errors.ConfigError: 7,
+    errors.BrokenIndexError: 8,
+}
+SOME_FAILED = 9
+INTERRUPTED = 130
+
+COMMANDS = {
+    "init": "init:init",
+    "publish": "publish:publish",
+    "search": "search:search",
+    "show": "show:show_record",
+    "get": "get:get",
+    "verify": "verify:verify",
+    "serve": "serve:serve",
+    "status": "status:status",
+    "config": "config:config",
+    "demo": "demo:demo",
+    "key backup": "key:backup",
+    "key restore": "key:restore",
+    "index check": "index:check",
+    "index rebuild": "index:rebuild",
+}
+"""Every command, and the module and function of this package that it is."""
+NOUNS = {
+    "key": "Keep a copy of the keys.",
+    "index": "Check and rebuild the index.",
+}
+
+
+def command_names() -> list[str]:
+    """Every command, as it is typed after `etdb`."""
+    return list(COMMANDS)
+
+
+def build(words: Sequence[str] = ()) -> typer.Typer:
+    """The command line; only the command that `words` name where they do.
+
+    Most of a second would go into importing what other commands need.
+    """
+    first = next((word for word in words if not word.startswith("-")), "")
+    wanted = [name for name in COMMANDS if name.split()[0] == first] or list(COMMANDS)
+    app = _group("Publish, find and fetch electron tomography data.")
+    app.callback(invoke_without_command=True)(_root)
+    nouns = {name: _group(sentence) for name, sentence in NOUNS.items()}
+    for name in wanted:
+        module, _, function = COMMANDS[name].partition(":")
+        noun, _, verb = name.rpartition(" ")
+        command = getattr(import_module(f"etdb.cli.{module}"), function)
+        (nouns[noun] if noun else app).command(verb)(command)
+    for name, group in nouns.items():
+        app.add_typer(group, name=name)
+    return app
+
+
+def _group(sentence: str) -> typer.Typer:
+    return typer.Typer(
+        help=sentence,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+
+def _root(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Publish, find and fetch electron tomography data.
+
+    Files stay where they are and are addressed by their content; each dataset
+    is described by a signed record on a ledger; every byte that is fetched is
+    checked against the record.
+    """
+    if version:
+        typer.echo(f"etdb {metadata.version('etdb')}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def main() -> NoReturn:
+    """Run one command and end with its exit status."""
+    try:
+        build(sys.argv[1:])(prog_name="etdb")
+    except errors.EtdbError as error:
+        say(f"error: {error.message}")
+        if error.hint:
+            say(f"  {error.hint}")
+        sys.exit(EXIT_CODES[type(error)])
+    except SomeFailed:
+        sys.exit(SOME_FAILED)
+    except KeyboardInterrupt:
+        say("stopped; the same command goes on from here")
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of a pipe (head, less) has seen enough.
+        sys.stderr.close()
+        sys.exit(0)
+    sys.exit(0)

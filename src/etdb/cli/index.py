@@ -1,0 +1,42 @@
+"""`etdb index`: prove the index against the ledger, or build it again."""
+
+from __future__ import annotations
+
+from etdb.cli.options import JsonOption, NodeOption, open_node
+from etdb.cli.terminal import TerminalProgress, count, show, show_json
+from etdb.errors import BrokenIndexError
+
+
+def check(node: NodeOption = None, json: JsonOption = False) -> None:
+    """Build the index anew beside the kept one and compare every row.
+
+    \b
+    Example:
+        etdb index check --node ~/etdb
+    """
+    with open_node(node) as opened:
+        differences = opened.check_index(TerminalProgress())
+        height = opened.ledger.tip().height
+    if json:
+        show_json({"height": height, "differences": differences})
+    for difference in [] if json else differences:
+        show(difference)
+    if differences:
+        msg = f"the index differs from the ledger in {count(len(differences), 'place')}"
+        raise BrokenIndexError(msg, hint="mend it: etdb index rebuild")
+    if not json:
+        show(f"the index says what the ledger says, up to block {height}")
+
+
+def rebuild(node: NodeOption = None) -> None:
+    """Throw the index away and build it again from the ledger.
+
+    Nothing is lost: the index holds nothing that the ledger does not.
+
+    \b
+    Example:
+        etdb index rebuild --node ~/etdb
+    """
+    with open_node(node) as opened:
+        height = opened.rebuild_index(TerminalProgress())
+    show(f"index rebuilt up to block {height}")

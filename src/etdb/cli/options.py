@@ -1,0 +1,71 @@
+"""Options that several commands share, and what they open."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from etdb.client.client import Catalogue, Client
+from etdb.client.sources import HttpSource, Source
+from etdb.node import Node, default_folder
+from etdb.settings import load_settings
+
+NodeOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--node",
+        envvar="ETDB_NODE",
+        metavar="DIR",
+        help="The node's folder; without it, the platform's data folder.",
+    ),
+]
+FromOption = Annotated[
+    str | None,
+    typer.Option(
+        "--from", metavar="URL", help="Ask the node at this URL instead of one's own."
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+def open_node(
+    folder: Path | None, flags: Mapping[str, str | int | bool | None] | None = None
+) -> Node:
+    """The node of `--node`. Raises NotFoundError where there is none."""
+    return Node.open(folder or default_folder(), environ=os.environ, flags=flags)
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Whom to ask about records, and where to take bytes from."""
+
+    name: str
+    catalogue: Catalogue
+    source: Source
+    ask_above_bytes: int
+
+
+@contextlib.contextmanager
+def open_peer(
+    folder: Path | None, url: str | None, record_id: str = ""
+) -> Iterator[Peer]:
+    """The node at a URL (given, or that of a record's page), or one's own."""
+    if url is None and "://" in record_id:
+        url = record_id
+    if url is not None:
+        settings = load_settings(folder or default_folder(), environ=os.environ)
+        client = Client(url)
+        with HttpSource(client.url) as source:
+            yield Peer(client.url, client, source, settings.get.ask_above_gb * 10**9)
+        return
+    with open_node(folder) as node:
+        node.follow()
+        limit = node.settings.get.ask_above_gb * 10**9
+        yield Peer(str(node.folder), node.catalogue, node.source, limit)

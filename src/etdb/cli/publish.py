@@ -1,0 +1,116 @@
+"""`etdb publish`: show what a folder would say, and publish it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from etdb.cli.options import JsonOption, NodeOption, YesOption, open_node
+from etdb.cli.publication import Publication
+from etdb.errors import InvalidDataError
+
+Text = str | None
+
+
+def publish(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="PATH...", help="Folders, one dataset each, or files."),
+    ] = None,
+    title: Annotated[Text, typer.Option(help="Title; without it the species.")] = None,
+    species: Annotated[Text, typer.Option(help="Species, by its full name.")] = None,
+    strain: Annotated[Text, typer.Option(help="Strain.")] = None,
+    taxid: Annotated[int | None, typer.Option(help="NCBI taxonomy id.")] = None,
+    date: Annotated[Text, typer.Option(help="Day of acquisition: 2026-03-14.")] = None,
+    microscopist: Annotated[Text, typer.Option(help="Who took the data.")] = None,
+    microscope: Annotated[Text, typer.Option(help="The microscope's name.")] = None,
+    notes: Annotated[Text, typer.Option(help="Notes, any length.")] = None,
+    sid: Annotated[
+        Text, typer.Option(help="Own id; default the folder's name.")
+    ] = None,
+    defocus: Annotated[float | None, typer.Option(help="µm, negative = under.")] = None,
+    dose: Annotated[float | None, typer.Option(help="Total dose, e⁻/Å².")] = None,
+    license: Annotated[Text, typer.Option(help="SPDX id; default the node's.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="FIELD=VALUE", help="Any other field."),
+    ] = None,
+    role: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE=ROLE", help="A file's role, where the guess is wrong."
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Hash and show; sign and send nothing.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Only finish what was interrupted.")
+    ] = False,
+    yes: YesOption = False,
+    node: NodeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Publish datasets: one folder, one dataset. Files stay where they are.
+
+    What the headers of MRC and mdoc files say is taken from them; dataset.toml
+    beside the files and options say the rest. The same command again goes on
+    where it was stopped, and does nothing for what is already published.
+
+    \b
+    Examples:
+        etdb publish data/vc2026-03-14 --species "Vibrio cholerae" --date 2026-03-14
+        etdb publish data/* --yes
+        etdb publish data/vc2026-03-14 --dry-run
+        etdb publish data/ts1 --set camera="K3" --role ts1_x.mrc=reconstruction
+    """
+    options = _options(
+        {
+            "title": title,
+            "species": species,
+            "strain": strain,
+            "taxid": taxid,
+            "date": date,
+            "microscopist": microscopist,
+            "microscope": microscope,
+            "notes": notes,
+            "sid": sid,
+            "defocus": defocus,
+            "dose": dose,
+            "license": license,
+        },
+        set_ or [],
+        role or [],
+    )
+    if bool(paths) == resume:
+        msg = "name folders or files to publish, or --resume alone"
+        raise typer.BadParameter(msg)
+    with open_node(node) as opened, opened.publishing():
+        run = Publication(opened, is_json=json)
+        if not dry_run:
+            run.resume()
+        if paths:
+            run.publish(paths, options, is_dry=dry_run, assume_yes=yes)
+        run.report()
+
+
+def _options(
+    named: dict[str, Any], pairs: Sequence[str], roles: Sequence[str]
+) -> dict[str, Any]:
+    options = {key: value for key, value in named.items() if value is not None}
+    options |= dict(_pair(pair, "--set") for pair in pairs)
+    files = {name: {"role": role} for name, role in (_pair(r, "--role") for r in roles)}
+    return options | ({"files": files} if files else {})
+
+
+def _pair(text: str, option: str) -> tuple[str, str]:
+    name, equals, value = (
+        text.rpartition("=") if option == "--role" else text.partition("=")
+    )
+    if not equals or not name:
+        msg = f"{option} {text!r} is not of the form NAME=VALUE"
+        raise InvalidDataError(msg)
+    return name, value

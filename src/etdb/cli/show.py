@@ -1,0 +1,85 @@
+"""`etdb show`: everything one record says, and what of it holds."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from etdb.cli.options import FromOption, JsonOption, NodeOption, open_peer
+from etdb.cli.terminal import human_size, show, show_facts, show_json, show_table
+from etdb.record.model import FIELDS, FieldSpec
+
+IdArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="ID",
+        help="A record's id or txid, 6 or more digits of it, or its page's URL.",
+    ),
+]
+
+
+def show_record(
+    record_id: IdArgument,
+    source: FromOption = None,
+    node: NodeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show a record: fields with units, files, signatures.
+
+    \b
+    Examples:
+        etdb show 3f2a9c
+        etdb show https://etdb.example.org/records/3f2a9c41
+    """
+    with open_peer(node, source, record_id) as peer:
+        record = peer.catalogue.get_record(record_id)
+    if json:
+        show_json(record)
+        return
+    show_facts(_facts(record))
+    show("")
+    show_table(
+        ("role", "size", "cid", "name"),
+        (
+            (
+                file["role"],
+                human_size(file["size_bytes"]),
+                file["cid"] or "",
+                file["name"],
+            )
+            for file in record["files"]
+        ),
+    )
+    show("")
+    for check in record["checks"]:
+        verdict = "holds" if check["holds"] else "FAILS"
+        show(f"{verdict}  {check['name']}: {check['says']}")
+
+
+def field_text(spec: FieldSpec, value: object) -> str:
+    """A field's value as people read it: dates as days, numbers with units."""
+    if spec.name == "date" and isinstance(value, int):
+        with contextlib.suppress(ValueError, OverflowError, OSError):
+            return datetime.fromtimestamp(value, UTC).date().isoformat()
+    return f"{value} {spec.unit}".rstrip()
+
+
+def _facts(record: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    publisher, anchor = record["publisher"], record["anchor"]
+    yield "id", record["id"]
+    yield "txid", record["txid"]
+    yield "title", record["title"] or ""
+    for spec in FIELDS:
+        value = record["details"].get(spec.name)
+        if value is not None:
+            yield spec.label, field_text(spec, value)
+    yield "publisher", " ".join(filter(None, (publisher["name"], publisher["address"])))
+    yield "class", record["class"]
+    yield "signed at", record["published"]
+    yield "block", f"{anchor['height']} of {anchor['ledger']} ({anchor['ledger_kind']})"
+    yield "CID", record["cid"] or ""
+    yield "size", human_size(record["size_bytes"])

@@ -394,6 +394,22 @@ def test_rebuilding_that_fails_leaves_the_index_that_was_there(
     assert queries.search(index).total == 2
 
 
+def test_an_index_that_cannot_be_written_is_said(
+    tmp_path: Path, ledger: MemoryLedger
+) -> None:
+    (tmp_path / "index.sqlite").mkdir()
+
+    with pytest.raises(UnavailableError, match=r"index\.sqlite"):
+        rebuild(tmp_path / "index.sqlite", [ledger])
+
+
+def test_an_index_without_blocks_equals_a_new_one(
+    tmp_path: Path, ledger: MemoryLedger
+) -> None:
+    with Index.create(tmp_path / "i.sqlite", [ledger.info]) as index:
+        assert check(index, [ledger]) == []
+
+
 def test_rebuilding_waits_for_nobody_who_reads(
     make_index: Make, ledger: MemoryLedger, author: Author
 ) -> None:

@@ -46,7 +46,7 @@ LAB: dict[str, dict[str, Any]] = {
         "artNotes": "an outer wall and a membrane 100% flat, under_score",
         "ownField": {"nested": ["chemoreceptor"]},
     },
-    "plain": {},
+    "plain": {"strain": ""},
 }
 
 

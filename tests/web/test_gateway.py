@@ -13,7 +13,13 @@ import pytest
 
 from etdb.identity import CID, DAG_PB, RAW
 from etdb.store.inplace import InPlaceStore, Tree
-from etdb.store.unixfs import KUBO_NOCOPY_V0, UNIXFS_V0_2015
+from etdb.store.unixfs import (
+    KUBO_NOCOPY_V0,
+    UNIXFS_V0_2015,
+    Kind,
+    Node,
+    encode_node,
+)
 from etdb.store.verified import Verified
 from etdb.testing.car import CarFile
 from etdb.testing.store import MemoryStore
@@ -264,9 +270,13 @@ def test_content_that_is_no_file_needs_the_raw_form(
     assert gateway.get(f"/ipfs/{cid}?format=raw").content == block
 
 
-def test_a_broken_node_is_said_to_be_broken(serve_site: ServeSite) -> None:
+@pytest.mark.parametrize(
+    "block", [b"\x0a\xff", encode_node(Node(Kind.FILE, size_bytes=5))]
+)
+def test_a_broken_node_is_said_to_be_broken(
+    serve_site: ServeSite, block: bytes
+) -> None:
     store = MemoryStore()
-    block = b"\x0a\xff"
     cid = CID(1, DAG_PB, hashlib.sha256(block).digest())
     store.put(cid, block)
 

@@ -80,11 +80,13 @@ class Reader:
 def _grouped(chunks: list[Chunk]) -> Iterator[Unit]:
     """Neighbouring chunks together, up to about `UNIT_BYTES`."""
     unit: list[Chunk] = []
+    size = 0
     for chunk in chunks:
-        if unit and sum(one.size for one in unit) + chunk.size > UNIT_BYTES:
+        if unit and size + chunk.size > UNIT_BYTES:
             yield tuple(unit)
-            unit = []
+            unit, size = [], 0
         unit.append(chunk)
+        size += chunk.size
     if unit:
         yield tuple(unit)
 

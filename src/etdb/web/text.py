@@ -6,7 +6,6 @@ UTC. Nothing here knows of records.
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 
 _SIZES = ("bytes", "kB", "MB", "GB", "TB", "PB")
@@ -59,9 +58,7 @@ def plain(value: object) -> str:
         return number(value)
     if isinstance(value, list):
         return ", ".join(plain(item) for item in value)
-    if isinstance(value, dict):
-        return _plain_object(value)
-    return json.dumps(value, ensure_ascii=False, default=str)
+    return _plain_object(value) if isinstance(value, dict) else str(value)
 
 
 def _plain_object(value: dict[str, object]) -> str:

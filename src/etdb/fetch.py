@@ -31,7 +31,7 @@ from etdb.errors import (
 
 T = TypeVar("T")
 
-_READ_BYTES = 1024 * 1024
+_READ_BYTES = 64 * 1024
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _FORBIDDEN = frozenset({401, 403})
 

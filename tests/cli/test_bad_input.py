@@ -211,13 +211,21 @@ def test_a_full_disk_while_getting_is_gone_on_with(lab: Any, tmp_path: Path) -> 
 
 
 def limited(lab: Any, size: int, *words: object) -> subprocess.CompletedProcess[str]:
-    """Run `etdb` where no file may grow beyond `size`, as on a full disk."""
+    """Run `etdb` where no file may grow beyond `size`, as on a full disk.
+
+    It is not measured: what measures it could not write its own file.
+    """
+    environ = {
+        name: value
+        for name, value in lab.environ.items()
+        if not name.startswith("COVERAGE_")
+    }
     return subprocess.run(
         ["prlimit", f"--fsize={size}", *lab.command(*words)],
         check=False,
         capture_output=True,
         text=True,
-        env=lab.environ,
+        env=environ,
     )
 
 

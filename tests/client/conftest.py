@@ -92,7 +92,7 @@ def make_dataset(
 def files() -> dict[str, bytes]:
     noise = random.Random(7)  # synthetic
     return {
-        "raw/ts 1.st": noise.randbytes(20 * MIB + 77),
+        "raw/ts 1.st": noise.randbytes(36 * MIB + 77),
         "rec/vol.rec": noise.randbytes(3 * MIB),
         "notes.txt": b"Synthetic.\n",
         "empty.dat": b"",

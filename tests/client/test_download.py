@@ -50,12 +50,12 @@ def test_every_file_stands_under_its_name(getter: Any) -> None:
     assert getter.on_disk() == getter.dataset.files
 
 
-def test_a_large_file_is_taken_in_ranges_of_16_mib(getter: Any) -> None:
+def test_a_large_file_is_taken_in_ranges_of_32_mib(getter: Any) -> None:
     with getter.serving() as (gateway, source):
         getter.get(source, include=("*.st",))
 
     size = len(getter.dataset.files["raw/ts 1.st"])
-    assert ranges_of(gateway.requests) == [(0, 16 * MIB), (16 * MIB, size)]
+    assert ranges_of(gateway.requests) == [(0, 32 * MIB), (32 * MIB, size)]
 
 
 def test_planning_writes_nothing_and_says_the_size(getter: Any) -> None:

@@ -22,7 +22,7 @@ from etdb.progress import Progress
 from etdb.store.unixfs import MAX_BLOCK_BYTES
 from etdb.store.verified import Chunk
 
-RANGE_BYTES = 16 * 1024 * 1024
+RANGE_BYTES = 32 * 1024 * 1024
 """Asked for at once where there is one source."""
 SHARED_RANGE_BYTES = 4 * 1024 * 1024
 """Asked for at once where several sources share a file."""

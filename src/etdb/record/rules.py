@@ -15,7 +15,7 @@ from etdb.record.standing import (
     resolve,
 )
 from etdb.record.statement import RecordClass, Rejection, Revision, Statement
-from etdb.record.verdict import LAST_OLD_HEIGHT, judge, verify_body
+from etdb.record.verdict import LAST_OLD_HEIGHT, judge
 
 __all__ = [
     "LAST_OLD_HEIGHT",
@@ -30,6 +30,5 @@ __all__ = [
     "current_register",
     "judge",
     "resolve",
-    "verify_body",
     "verify_report",
 ]

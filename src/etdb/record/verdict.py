@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from etdb.errors import InvalidDataError, InvalidMessageError
-from etdb.identity import Address, parse_address, parse_digest
+from etdb.identity import Address, Digest, parse_address, parse_digest
 from etdb.record.canonical import (
     digest_of,
     has_content_signature,
@@ -87,7 +87,8 @@ def _publish(envelope: Envelope, heard: _Heard) -> Statement:
     if has_content_signature("publish", body):
         return _content_signed(envelope, heard)
     address = _verify_old(envelope)
-    return _statement(envelope, heard, _old_class(address, heard))
+    digest = digest_of(envelope.action, envelope.body)
+    return _statement(envelope, heard, _old_class(address, heard), digest)
 
 
 def _edit(envelope: Envelope, heard: _Heard) -> Statement:
@@ -106,9 +107,9 @@ def _register(envelope: Envelope, heard: _Heard) -> Statement:
         return _content_signed(envelope, heard)
     verify_alias(body.get("alias"))
     fenced = _inside_fence(_verify_old(envelope), heard)
-    return _statement(
-        envelope, heard, RecordClass.C if fenced else RecordClass.UNATTESTED
-    )
+    record_class = RecordClass.C if fenced else RecordClass.UNATTESTED
+    digest = digest_of("register", body)
+    return _statement(envelope, heard, record_class, digest)
 
 
 def _deactivate(envelope: Envelope, heard: _Heard) -> Statement:
@@ -150,19 +151,17 @@ _ACTIONS: Mapping[str, Callable[[Envelope, _Heard], Statement]] = {
 def _content_signed(envelope: Envelope, heard: _Heard) -> Statement:
     if envelope.signature_beside is not None:
         refuse("B2", "a signature beside a content-signed body")
-    verify_body(envelope.action, envelope.body)
-    return _statement(envelope, heard, RecordClass.A)
+    digest = digest_of(envelope.action, envelope.body)
+    _verify_signatures(envelope.action, envelope.body, digest)
+    return _statement(envelope, heard, RecordClass.A, digest)
 
 
-def verify_body(action: str, body: Mapping[str, Any]) -> None:
-    """Both signatures of a content-signed body (B3-B6), and the time it claims.
-
-    Raises InvalidDataError, `facts["rule"]` being the clause.
-    """
+def _verify_signatures(action: str, body: Mapping[str, Any], digest: Digest) -> None:
+    """Both signatures of a content-signed body (B3-B6), and the time it claims."""
     address = signer_of(body)
     timestamp_of(body)
     signature = signature_holder(action, body).get("contentSignature")
-    verify_content_signature(address, signature, action, digest_of(action, body))
+    verify_content_signature(address, signature, action, digest)
     if action != "deactivate":
         preimage = old_preimage(action, body)
         with _clause("B6"):
@@ -181,7 +180,7 @@ def _verify_old(envelope: Envelope) -> Address:
 
 
 def _statement(
-    envelope: Envelope, heard: _Heard, record_class: RecordClass
+    envelope: Envelope, heard: _Heard, record_class: RecordClass, digest: Digest
 ) -> Statement:
     body = envelope.body
     storage = body.get("storage")
@@ -189,7 +188,7 @@ def _statement(
     sid = _details(body).get("sid")
     return Statement(
         action=envelope.action,
-        digest=digest_of(envelope.action, body),
+        digest=digest,
         record_class=record_class,
         address=signer_of(body),
         timestamp=_old_timestamp(body),

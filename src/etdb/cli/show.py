@@ -65,6 +65,8 @@ def field_text(spec: FieldSpec, value: object) -> str:
     if spec.name == "date" and isinstance(value, int):
         with contextlib.suppress(ValueError, OverflowError, OSError):
             return datetime.fromtimestamp(value, UTC).date().isoformat()
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     return f"{value} {spec.unit}".rstrip()
 
 
@@ -73,6 +75,7 @@ def _facts(record: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "id", record["id"]
     yield "txid", record["txid"]
     yield "title", record["title"] or ""
+    yield "description", record["description"] or ""
     for spec in FIELDS:
         value = record["details"].get(spec.name)
         if value is not None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from etdb.cli.options import JsonOption, NodeOption, open_node
-from etdb.cli.terminal import show_facts, show_json
+from etdb.cli.terminal import human_size, show_facts, show_json
 
 
 def status(node: NodeOption = None, json: JsonOption = False) -> None:
@@ -21,17 +23,28 @@ def status(node: NodeOption = None, json: JsonOption = False) -> None:
         show_facts(_lines("", facts))
 
 
-def _lines(prefix: str, value: object) -> list[tuple[str, str]]:
+def _lines(label: str, value: object) -> list[tuple[str, str]]:
     if isinstance(value, dict):
         return [
             line
             for key, item in value.items()
-            for line in _lines(f"{prefix} {key}".strip().replace("_", " "), item)
+            for line in _lines(f"{label} {key}".strip().replace("_", " "), item)
         ]
     if isinstance(value, list):
+        name = label.removesuffix("s")
         return [
             line
             for number, item in enumerate(value, 1)
-            for line in _lines(f"{prefix} {number}" if len(value) > 1 else prefix, item)
+            for line in _lines(f"{name} {number}" if len(value) > 1 else name, item)
         ]
-    return [(prefix, "unknown" if value is None else str(value))]
+    return [(label, _text(label, value))]
+
+
+def _text(label: str, value: object) -> str:
+    if value is None:
+        return "unknown"
+    if isinstance(value, int) and label.endswith("time"):
+        return f"{datetime.fromtimestamp(value, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    if isinstance(value, int) and label.endswith("bytes"):
+        return human_size(value)
+    return str(value)

@@ -236,7 +236,7 @@ class Node:
             "lab": self.settings.lab.name,
             "publisher": self.ledger.address,
             **queries.status(self.index),
-            "ledger_height": self.ledger.tip().height,
+            "chain_height": self.ledger.tip().height,
             "torn_bytes": self.ledger.torn_bytes,
             "unfinished_publications": len(journal.list_open()),
             "files": stats.files,

@@ -228,5 +228,5 @@ def _status() -> dict[str, Any]:
         "file_bytes": 3_000_000,
         "stale_files": ["/disk/a very long name of a file that has changed.mrc"],
         "ledgers": [{**ledger, "time": 1_773_600_000, "messages": 40}],
-        "ledger_height": 112,
+        "chain_height": 112,
     }

@@ -12,7 +12,7 @@ from typing import Protocol, Self
 from etdb.errors import InvalidDataError, UnavailableError
 from etdb.fetch import LIMITS, Body, Http, Limits, redact, verify_status
 from etdb.identity import CID
-from etdb.store.verified import BlockSource, Chunk, chunk_data, iter_chunks
+from etdb.store.verified import BlockSource, Chunk, iter_chunks, read_chunk
 
 MAX_BLOCK_BYTES = 2 * 1024 * 1024
 
@@ -194,7 +194,7 @@ class _StoredRange:
         chunk = next(self._chunks, None)
         if chunk is None:
             raise InvalidDataError("the file ends before the range does")
-        data = chunk_data(chunk.cid, self._blocks.get_block(chunk.cid))
+        data = read_chunk(self._blocks, chunk)
         first = max(0, self._start - chunk.offset)
         return data[first : max(0, self._stop - chunk.offset)]
 

@@ -178,7 +178,9 @@ class Log:
     def cut(self) -> int:
         """Cut what a crash left behind the last group; how many bytes it was.
 
-        Everything there must have been read first.
+        The bytes are kept beside the log, under its name and their offset: a
+        damaged disk can look like a crash. Everything there must have been
+        read first.
         """
         if not self.path.exists():
             return 0
@@ -186,6 +188,9 @@ class Log:
             if _read_frame(file, self._end, MAX_GROUP_BYTES) is not None:
                 return 0
             torn_bytes = os.fstat(file.fileno()).st_size - self._end
+            if torn_bytes:
+                aside = self.path.with_name(f"{self.path.name}.torn-{self._end}")
+                write_bytes(aside, os.pread(file.fileno(), torn_bytes, self._end))
             file.truncate(self._end)
             os.fsync(file.fileno())
         return torn_bytes
@@ -281,8 +286,9 @@ def lock(path: Path, purpose: str, *, wait_s: float = 0.0) -> Iterator[None]:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         _acquire(handle, path, wait_s)
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"{purpose} (process {os.getpid()})".encode(), 0)
+        with disk_errors(path):
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, f"{purpose} (process {os.getpid()})".encode(), 0)
         yield
         os.ftruncate(handle, 0)
     finally:

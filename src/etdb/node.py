@@ -20,9 +20,9 @@ import platformdirs
 
 from etdb import durable
 from etdb.client.sources import StoreSource
-from etdb.errors import ConfigError, ConflictError, NotFoundError
+from etdb.errors import BrokenIndexError, ConfigError, ConflictError, NotFoundError
 from etdb.index import follow, queries
-from etdb.index.db import Index
+from etdb.index.db import Index, find_tip
 from etdb.index.paging import Page
 from etdb.ledger.flo.local import EmbeddedChain
 from etdb.progress import Progress, Silent
@@ -124,17 +124,18 @@ class Node:
         `chosen` are settings to write, keyed like `lab.name`; `is_test` makes
         keys of the test network. Raises ConflictError naming what is there.
         """
-        folder = folder.absolute()
-        _refuse_occupied(folder)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(prefix=".etdb-init-", dir=folder.parent))
-        try:
-            _build(building, chosen, is_test=is_test, progress=progress or Silent())
-            building.chmod(0o755)
-            building.replace(folder)
-        except BaseException:
-            shutil.rmtree(building, ignore_errors=True)
-            raise
+        folder = folder.resolve()
+        with durable.disk_errors(folder):
+            _refuse_occupied(folder)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            building = Path(tempfile.mkdtemp(prefix=".etdb-init-", dir=folder.parent))
+            try:
+                _build(building, chosen, is_test=is_test, progress=progress or Silent())
+                building.chmod(0o755)
+                building.replace(folder)
+            except BaseException:
+                shutil.rmtree(building, ignore_errors=True)
+                raise
         return cls.open(folder, environ={})
 
     @classmethod
@@ -188,6 +189,7 @@ class Node:
         """What publishes into this node. Hold `publishing` while it is used."""
         from etdb.publish.publisher import Publisher  # noqa: PLC0415 - loads numpy
 
+        self._verify_chain_is_whole()
         held = keys.load_keys(keys_folder(self.folder))
         with self.writing("opening the chain"):
             ledger = EmbeddedChain.open(
@@ -279,10 +281,27 @@ class Node:
 
     def follow(self, progress: Progress | None = None) -> int:
         """Read what is new on the ledger into the index; blocks read."""
+        self._verify_chain_is_whole()
         if queries.is_at(self.index, self.ledger.info.id, self.ledger.tip()):
             return 0
         with self.writing("following the ledger"):
             return follow.follow(self.index, self.ledger, progress=progress or Silent())
+
+    def _verify_chain_is_whole(self) -> None:
+        """Nobody writes this chain but the node, and nothing is taken from it.
+
+        A chain that ends before what the index has read has lost blocks to a
+        damaged disk; going on from there would be equivocation (PROTOCOL R8).
+        """
+        with self.index.read() as connection:
+            read = find_tip(connection, self.ledger.info.id)
+        tip = self.ledger.tip()
+        if read is not None and read.height > tip.height:
+            msg = (
+                f"the chain in {self.folder / 'chain'} ends at block {tip.height},"
+                f" and block {read.height} was read from it before"
+            )
+            raise BrokenIndexError(msg, hint="restore the folder from a copy")
 
     @contextlib.contextmanager
     def publishing(self) -> Iterator[None]:

@@ -10,6 +10,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from etdb.cli import command_names
 from etdb.settings import rows
 
@@ -140,4 +142,17 @@ def test_ctrl_c_ends_with_its_own_status(lab: Any, tmp_path: Path) -> None:
     _, said = process.communicate(timeout=30)
 
     assert process.returncode == 130
+    assert "the same command goes on" in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("place", ["/proc/etdb-node", "file/node"])
+def test_a_place_where_no_node_can_be_is_refused(
+    etdb: Any, tmp_path: Path, place: str
+) -> None:
+    (tmp_path / "file").write_text("a file")
+
+    done = etdb.run("init", tmp_path / place)
+
+    assert done.status == 5
+    assert "node" in done.errors

@@ -93,12 +93,27 @@ def test_a_wrong_file_is_mended_by_fetching_its_wrong_chunk(getter: Any) -> None
     assert getter.on_disk() == getter.dataset.files
 
 
+def test_a_wrong_file_in_a_folder_of_somebody_elses_is_left_alone(
+    getter: Any,
+) -> None:
+    place = getter.folder / "raw/ts 1.st"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(b"somebody's own")
+
+    with getter.serving() as (_, source):
+        (result,) = getter.get(source, include=("*.st",))
+
+    assert isinstance(result.error, ConflictError)
+    assert place.read_bytes() == b"somebody's own"
+
+
 @pytest.mark.parametrize("size", [0, 5 * MIB, 25 * MIB])
 def test_a_file_of_the_wrong_length_is_mended(getter: Any, size: int) -> None:
     name = "raw/ts 1.st"
     right = getter.dataset.files[name]
     place = getter.folder / name
-    place.parent.mkdir(parents=True)
+    with getter.serving() as (_, source):
+        getter.get(source, include=("*.st",))
     place.write_bytes((right + right)[:size])
 
     with getter.serving() as (gateway, source):

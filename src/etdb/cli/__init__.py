@@ -75,7 +75,14 @@ def build(words: Sequence[str] = ()) -> typer.Typer:
         module, _, function = COMMANDS[name].partition(":")
         noun, _, verb = name.rpartition(" ")
         command = getattr(import_module(f"etdb.cli.{module}"), function)
-        (nouns[noun] if noun else app).command(verb)(command)
+        # In a query, `-word` is no option but what must not be there.
+        is_query = name == "search"
+        context = {
+            "ignore_unknown_options": is_query,
+            "help_option_names": ["--help"] if is_query else ["-h", "--help"],
+        }
+        group = nouns[noun] if noun else app
+        group.command(verb, context_settings=context)(command)
     for name, group in nouns.items():
         app.add_typer(group, name=name)
     return app
@@ -120,8 +127,12 @@ def main() -> NoReturn:
         sys.exit(EXIT_CODES[type(error)])
     except SomeFailed:
         sys.exit(SOME_FAILED)
+    except SystemExit as end:
+        # Typer ends with this status on Ctrl-C.
+        if end.code == INTERRUPTED:
+            say("stopped; the same command goes on from here")
+        raise
     except KeyboardInterrupt:
-        say("stopped; the same command goes on from here")
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
         # The reader of a pipe (head, less) has seen enough.

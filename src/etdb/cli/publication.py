@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from etdb.cli.show import field_text
 from etdb.cli.terminal import (
+    SomeFailed,
     TerminalProgress,
     confirm,
     count,
@@ -18,6 +19,7 @@ from etdb.cli.terminal import (
     show_json,
     show_table,
 )
+from etdb.errors import EtdbError
 from etdb.lab.folder import Dataset, read_dataset
 from etdb.node import Node
 from etdb.publish.plan import verify_distinct, verify_publishable
@@ -25,6 +27,9 @@ from etdb.publish.publisher import Outcome, Plan, PlanState, Published
 from etdb.record.model import FIELDS
 
 SAT_PER_FLO = 100_000_000
+
+Thing = TypeVar("Thing")
+Done = TypeVar("Done")
 
 
 class Publication:
@@ -43,6 +48,8 @@ class Publication:
         self._progress = TerminalProgress()
         self._done: list[Published] = []
         self._planned: list[Plan] = []
+        self._failed: list[str] = []
+        self._is_batch = False
 
     def resume(self) -> None:
         """Finish what an earlier run left open."""
@@ -58,34 +65,69 @@ class Publication:
         is_dry: bool = False,
         assume_yes: bool = False,
     ) -> None:
-        """Read, hash and show the datasets; publish those that are new."""
-        datasets = [self._read(path, options) for path in paths]
+        """Read, hash and show the datasets; publish those that are new.
+
+        Of several, one that cannot be published holds up no other: it is
+        listed by `report`. The error of a single one is raised.
+        """
+        datasets = self._each(paths, lambda path: self._read(path, options))
         verify_distinct(datasets)
-        plans = [self._plan(dataset) for dataset in datasets]
-        new = [plan for plan in plans if plan.state is PlanState.NEW]
+        plans = self._each(datasets, self._plan)
         for plan in plans if self._shows_plans else []:
             _show_plan(plan)
         if is_dry:
             self._planned = plans
             return
-        verify_publishable(plans)
+        plans = self._each(plans, _publishable)
+        new = [plan for plan in plans if plan.state is PlanState.NEW]
         if new and not confirm(_question(new), assume_yes=assume_yes):
             say("nothing was published")
             return
         self._done += self._publisher.publish(plans, self._progress)
 
     def report(self) -> None:
-        """Print what was done, once for each record."""
+        """Print what was done, once for each record.
+
+        Raises SomeFailed when some could not be published.
+        """
+        self._print()
+        for message in self._failed:
+            say(f"failed: {message}")
+        if self._failed:
+            raise SomeFailed
+
+    def _print(self) -> None:
         if self._is_json:
             results = [_summary(one) for one in self._done]
             results += [_dry_summary(plan) for plan in self._planned]
-            show_json(results[0] if len(results) == 1 else {"published": results})
+            is_one = len(results) == 1 and not self._failed
+            rest = {"published": results, "failed": self._failed}
+            show_json(results[0] if is_one else rest)
             return
+        for plan in self._planned:
+            if plan.existing is not None and plan.state is PlanState.UNCHANGED:
+                record_id = plan.existing["id"][:12]
+                show(f"{plan.dataset.sid}: already published as {record_id}")
         for one in self._done:
             if one.outcome is Outcome.PRESENT:
                 show(f"{one.sid}: already published as {one.id[:12]}")
             else:
                 show(f"{one.sid}: published as {one.id}")
+
+    def _each(
+        self, things: Sequence[Thing], step: Callable[[Thing], Done]
+    ) -> list[Done]:
+        """The results of a step; with several things, failures are collected."""
+        done = []
+        self._is_batch = self._is_batch or len(things) > 1
+        for thing in things:
+            try:
+                done.append(step(thing))
+            except EtdbError as error:
+                if not self._is_batch:
+                    raise
+                self._failed.append(error.message)
+        return done
 
     def _read(self, path: Path, options: Mapping[str, object]) -> Dataset:
         dataset = read_dataset(path, options=options, defaults=self._node.defaults())
@@ -98,6 +140,11 @@ class Publication:
         for warning in plan.warnings[len(dataset.warnings) :]:
             say(f"warning: {warning}")
         return plan
+
+
+def _publishable(plan: Plan) -> Plan:
+    verify_publishable([plan])
+    return plan
 
 
 def _question(plans: Sequence[Plan]) -> str:

@@ -14,7 +14,7 @@ def search(
     query: Annotated[
         list[str] | None, typer.Argument(help="Words, phrases, field:value …")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="Results a page.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="Results a page.")] = 20,
     after: Annotated[
         str | None, typer.Option(help="The `next` of the page before.")
     ] = None,

@@ -97,6 +97,9 @@ class Client:
         """
         if "://" in record_id:
             record_id = parse_node_url(record_id)[1]
+        record_id = record_id.lower()
+        if not record_id:
+            raise InvalidDataError("no record is named", hint="give its id")
         record = self._fetch(f"/api/records/{quote(record_id, safe='')}", record_id)
         if not any(name.startswith(record_id) for name in _names(record)):
             msg = f"{self.url} was asked for record {record_id} and sent another"

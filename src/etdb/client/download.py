@@ -104,11 +104,12 @@ def download(
     folder = Folder(plan.folder)
     progress = progress or Silent()
     with folder.claimed():
+        is_ours = folder.has_download()
         folder.save(plan.record, plan.include)
         dag = Dag(folder.blocks, sources)
         dag.keep(plan.blocks)
         partials = [PartialFile(folder, file) for file in plan.files]
-        _check_standing(dag, partials, progress)
+        _check_standing(dag, partials, progress, may_mend=is_ours)
         _fetch(dag, folder, partials, sources, progress)
         with contextlib.suppress(OSError):
             (folder.state / "partial").rmdir()
@@ -119,9 +120,9 @@ def download(
 
 
 def _check_standing(
-    dag: Dag, partials: Sequence[PartialFile], progress: Progress
+    dag: Dag, partials: Sequence[PartialFile], progress: Progress, *, may_mend: bool
 ) -> None:
-    """Hash the files that are there already."""
+    """Hash the files that are there already; only those of ours may be mended."""
     standing = [
         (one, place) for one in partials if (place := one.find_standing()) is not None
     ]
@@ -131,7 +132,7 @@ def _check_standing(
     progress.begin("checking", total, "bytes")
     try:
         for one, place in standing:
-            one.check_standing(dag, place, progress)
+            one.check_standing(dag, place, progress, may_mend=may_mend)
     finally:
         progress.end()
 

@@ -122,6 +122,10 @@ class Folder:
             msg = f"{path} is damaged"
             raise InvalidDataError(msg, hint="repeat `etdb get`") from exc
 
+    def has_download(self) -> bool:
+        """Whether an earlier `get` has begun to write into this folder."""
+        return (self.state / "record.json").is_file()
+
     def save(self, record: Mapping[str, Any], include: Sequence[str]) -> None:
         """Keep the record, and which of its files were asked for in all.
 

@@ -25,7 +25,7 @@ from etdb.client.content import (
 from etdb.client.dag import Dag
 from etdb.client.folder import Folder, find_mode
 from etdb.durable import disk_errors
-from etdb.errors import EtdbError
+from etdb.errors import ConflictError, EtdbError
 from etdb.progress import Progress
 from etdb.store.verified import Chunk, chunk_data
 
@@ -74,10 +74,18 @@ class PartialFile:
             self.fail(exc)
             return None
 
-    def check_standing(self, dag: Dag, place: Path, progress: Progress) -> None:
-        """Hash the file under the name; a right one is kept as it is."""
+    def check_standing(
+        self, dag: Dag, place: Path, progress: Progress, *, may_mend: bool
+    ) -> None:
+        """Hash the file under the name; a right one is kept as it is.
+
+        A wrong one in a folder that no earlier download made is somebody's own
+        and fails instead of being replaced.
+        """
         try:
             if not is_whole(dag, self.file, place, progress):
+                if not may_mend:
+                    raise _not_ours(place)
                 self._donor = place
                 return
             self.state = State.PRESENT
@@ -141,6 +149,11 @@ class PartialFile:
 
 def _read_right(dag: Dag, chunk: Chunk, handle: int, view: memoryview) -> bool:
     return read_at(handle, view, chunk.offset) and is_chunk(dag, chunk, view)
+
+
+def _not_ours(place: Path) -> ConflictError:
+    msg = f"{str(place)!r} is there already and is another file"
+    return ConflictError(msg, hint="choose another folder, or move the file away")
 
 
 @contextlib.contextmanager

@@ -228,6 +228,8 @@ class Publisher:
 
     def _sign(self, plans: Sequence[Plan], progress: Progress) -> list[Entry]:
         """Journal entries with every transaction signed; nothing is written."""
+        if not plans:
+            return []
         timestamp = int(self.clock())
         progress.begin("signing", sum(plan.parts for plan in plans), "parts")
         try:

@@ -74,16 +74,14 @@ def recipes(record: Record, site_url: str) -> tuple[Recipe, ...]:
         Recipe(
             "browser",
             "Browser",
-            "Use the download links below. A browser checks no hashes: "
-            "etdb verify does, afterwards.",
+            "Use the download links below. A browser checks no hashes; etdb get does.",
             "",
         ),
         Recipe(
             "curl",
             "curl",
             "Continues where it was and fails on errors; for a file that is whole "
-            "it reports 416 and changes nothing. curl checks no hashes: etdb verify "
-            "does, afterwards.",
+            "it reports 416 and changes nothing. curl checks no hashes; etdb get does.",
             _curl(record, site_url),
         ),
         Recipe(

@@ -280,9 +280,13 @@ def redact(url: str) -> str:
 
 
 def _redirected(url: str, location: str) -> str:
-    target = urljoin(url, location)
+    try:
+        target = urljoin(url, location)
+        scheme = urlsplit(target).scheme
+    except ValueError as exc:
+        raise _no_url(location) from exc
     allowed = {"https"} if urlsplit(url).scheme == "https" else {"http", "https"}
-    if urlsplit(target).scheme not in allowed:
+    if scheme not in allowed:
         msg = f"{redact(url)} redirects to {redact(target)}, which is not followed"
         raise InvalidDataError(msg)
     return target

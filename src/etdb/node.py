@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from importlib import metadata
@@ -20,7 +21,14 @@ import platformdirs
 
 from etdb import durable
 from etdb.client.sources import StoreSource
-from etdb.errors import BrokenIndexError, ConfigError, ConflictError, NotFoundError
+from etdb.errors import (
+    BrokenIndexError,
+    ConfigError,
+    ConflictError,
+    EtdbError,
+    InvalidDataError,
+    NotFoundError,
+)
 from etdb.index import follow, queries
 from etdb.index.db import Index, find_tip
 from etdb.index.paging import Page
@@ -36,6 +44,8 @@ if TYPE_CHECKING:
     from etdb.publish.publisher import Publisher
 
 WRITE_WAIT_S = 30.0
+EMPTY_FOLDERS = ("journal", "derived", "locks")
+"""May be empty, so that a copy of a node may come without them."""
 
 
 def default_folder() -> Path:
@@ -125,6 +135,7 @@ class Node:
         keys of the test network. Raises ConflictError naming what is there.
         """
         folder = folder.resolve()
+        _verify_settings(chosen)
         with durable.disk_errors(folder):
             _refuse_occupied(folder)
             folder.parent.mkdir(parents=True, exist_ok=True)
@@ -155,6 +166,9 @@ class Node:
                 f"ledger.kind is {settings.ledger.kind!r}; this version knows: embedded"
             )
             raise ConfigError(msg)
+        with durable.disk_errors(folder):
+            for name in EMPTY_FOLDERS:
+                (folder / name).mkdir(exist_ok=True)
         return cls(folder, settings)
 
     def __enter__(self) -> Node:
@@ -191,6 +205,9 @@ class Node:
 
         self._verify_chain_is_whole()
         held = keys.load_keys(keys_folder(self.folder))
+        if not (self.folder / "store.sqlite").exists():
+            # It can be lost: publishing reads the files again.
+            InPlaceStore.create(self.folder / "store.sqlite").close()
         with self.writing("opening the chain"):
             ledger = EmbeddedChain.open(
                 self.folder / "chain", publisher=held.publisher, wallet=held.wallet
@@ -259,8 +276,11 @@ class Node:
 
     def rebuild_index(self, progress: Progress) -> int:
         """Build the index anew from the ledger; the height it reaches."""
+        path = self.folder / "index.sqlite"
+        # An index that can no longer be read is no witness.
+        if self._is_index_readable():
+            self._verify_chain_is_whole()
         with self.writing("rebuilding the index"):
-            path = self.folder / "index.sqlite"
             follow.rebuild(path, [self.ledger], progress=progress)
         return self.ledger.tip().height
 
@@ -287,6 +307,14 @@ class Node:
         with self.writing("following the ledger"):
             return follow.follow(self.index, self.ledger, progress=progress or Silent())
 
+    def _is_index_readable(self) -> bool:
+        try:
+            with self.index.read() as connection:
+                find_tip(connection, self.ledger.info.id)
+        except EtdbError:
+            return False
+        return True
+
     def _verify_chain_is_whole(self) -> None:
         """Nobody writes this chain but the node, and nothing is taken from it.
 
@@ -295,6 +323,7 @@ class Node:
         """
         with self.index.read() as connection:
             read = find_tip(connection, self.ledger.info.id)
+        # Read second: another process may be writing both.
         tip = self.ledger.tip()
         if read is not None and read.height > tip.height:
             msg = (
@@ -320,6 +349,14 @@ class Node:
             serve(create_app(self.site()), chosen.host, chosen.port, on_ready)
 
 
+def _verify_settings(chosen: Mapping[str, str | int | bool]) -> None:
+    try:
+        tomllib.loads(settings_file(chosen).encode().decode())
+    except (UnicodeError, tomllib.TOMLDecodeError) as exc:
+        msg = "a name or licence with characters that no settings file can hold"
+        raise InvalidDataError(msg) from exc
+
+
 def _refuse_occupied(folder: Path) -> None:
     if folder.is_dir():
         names = sorted(path.name for path in folder.iterdir())
@@ -340,7 +377,7 @@ def _build(
     is_test: bool,
     progress: Progress,
 ) -> None:
-    for name in ("keys", "journal", "derived", "locks", "chain"):
+    for name in ("keys", "chain", *EMPTY_FOLDERS):
         (folder / name).mkdir()
     held = keys.create_keys(folder / "keys", is_test=is_test)
     chain = EmbeddedChain.create(

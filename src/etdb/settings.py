@@ -228,7 +228,7 @@ def toml_value(value: str | int | bool) -> str:
         return str(value)
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     kept = "".join(
-        character if character.isprintable() else f"\\u{ord(character):04x}"
+        character if character.isprintable() else f"\\U{ord(character):08x}"
         for character in escaped
     )
     return f'"{kept}"'

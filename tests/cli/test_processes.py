@@ -165,6 +165,7 @@ def test_a_chain_that_lost_published_blocks_is_not_gone_on_with(
     assert done.status == 8
     assert "was read from it before" in done.errors
     assert path.read_bytes() == whole[:-1000]
+    assert lab.run("index", "rebuild").status == 8
     path.write_bytes(whole)
     assert lab.ok("search", "--json").json["total"] == 1
 
@@ -209,10 +210,10 @@ def test_get_replaces_nobodys_own_file(lab: Any, dataset: Path, tmp_path: Path) 
     mine.mkdir()
     (mine / "notes.txt").write_text("precious")
 
-    done = lab.run("get", published["id"], "-o", mine)
-
-    assert done.status == 9
-    assert "notes.txt" in done.errors
+    for _ in range(2):
+        done = lab.run("get", published["id"], "-o", mine)
+        assert done.status == 6
+        assert "notes.txt" in done.errors
     assert (mine / "notes.txt").read_text() == "precious"
 
 

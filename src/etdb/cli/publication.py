@@ -83,7 +83,9 @@ class Publication:
         if new and not confirm(_question(new), assume_yes=assume_yes):
             say("nothing was published")
             return
-        self._done += self._publisher.publish(plans, self._progress)
+        resumed = {one.id for one in self._done}
+        results = self._publisher.publish(plans, self._progress)
+        self._done += [one for one in results if one.id not in resumed]
 
     def report(self) -> None:
         """Print what was done, once for each record.

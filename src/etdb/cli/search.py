@@ -20,7 +20,9 @@ def search(
     ] = None,
     sort: Annotated[
         str,
-        typer.Option(help="newest, oldest, acquired, species, microscopist, size."),
+        typer.Option(
+            help="newest, oldest, acquired, species, microscopist, size, title."
+        ),
     ] = "newest",
     source: FromOption = None,
     node: NodeOption = None,
@@ -35,6 +37,10 @@ def search(
         etdb search '(chemoreceptor OR magnetosome) -software:raptor'
         etdb search --from https://etdb.example.org phage
     """
+    unknown = [word for word in query or [] if word.startswith("--")]
+    if unknown:
+        msg = f"no such option: {unknown[0]}"
+        raise typer.BadParameter(msg)
     text = " ".join(query or [])
     with open_peer(node, source) as peer:
         page = peer.catalogue.search(text, sort=sort, limit=limit, after=after)

@@ -24,7 +24,7 @@ from etdb.client.sources import Source
 from etdb.client.transfer import Transfer
 from etdb.client.verify import dataset_of
 from etdb.durable import disk_errors
-from etdb.errors import EtdbError, NotFoundError, UnavailableError
+from etdb.errors import ConflictError, EtdbError, NotFoundError, UnavailableError
 from etdb.identity import CID
 from etdb.progress import Progress, Silent
 
@@ -98,18 +98,23 @@ def download(
     A failure of one file is its result and stops no other. On return every
     file that is not `failed` is verified and on disk under its name. Raises
     only what concerns all of them: UnavailableError (no room, folder cannot be
-    written) and ConflictError (in use, holds another record). When
-    interrupted, the sources are closed; the same call goes on.
+    written) and ConflictError (in use, holds another record, or holds files of
+    somebody else's under names that this one needs). When interrupted, the
+    sources are closed; the same call goes on.
     """
     folder = Folder(plan.folder)
     progress = progress or Silent()
     with folder.claimed():
         is_ours = folder.has_download()
-        folder.save(plan.record, plan.include)
+        if is_ours:
+            folder.save(plan.record, plan.include)
         dag = Dag(folder.blocks, sources)
         dag.keep(plan.blocks)
         partials = [PartialFile(folder, file) for file in plan.files]
         _check_standing(dag, partials, progress, may_mend=is_ours)
+        if not is_ours:
+            _refuse_foreign(folder, partials)
+            folder.save(plan.record, plan.include)
         _fetch(dag, folder, partials, sources, progress)
         with contextlib.suppress(OSError):
             (folder.state / "partial").rmdir()
@@ -135,6 +140,14 @@ def _check_standing(
             one.check_standing(dag, place, progress, may_mend=may_mend)
     finally:
         progress.end()
+
+
+def _refuse_foreign(folder: Folder, partials: Sequence[PartialFile]) -> None:
+    names = [one.file.name for one in partials if one.is_foreign]
+    if names:
+        shown = ", ".join(map(repr, names[:5])) + (" …" if len(names) > 5 else "")
+        msg = f"{folder.path} is not from etdb get and holds other files named {shown}"
+        raise ConflictError(msg, hint="choose another folder, or move them away")
 
 
 def _fetch(

@@ -25,7 +25,7 @@ from etdb.client.content import (
 from etdb.client.dag import Dag
 from etdb.client.folder import Folder, find_mode
 from etdb.durable import disk_errors
-from etdb.errors import ConflictError, EtdbError
+from etdb.errors import EtdbError
 from etdb.progress import Progress
 from etdb.store.verified import Chunk, chunk_data
 
@@ -49,6 +49,7 @@ class PartialFile:
         self.state = State.WANTED
         self.error: EtdbError | None = None
         self._folder = folder
+        self.is_foreign = False
         self._is_left_over = False
         self._donor: Path | None = None
         """A wrong file under the name, whose right chunks need no fetching."""
@@ -80,12 +81,11 @@ class PartialFile:
         """Hash the file under the name; a right one is kept as it is.
 
         A wrong one in a folder that no earlier download made is somebody's own
-        and fails instead of being replaced.
+        (`is_foreign`) and must not be replaced.
         """
         try:
             if not is_whole(dag, self.file, place, progress):
-                if not may_mend:
-                    raise _not_ours(place)
+                self.is_foreign = not may_mend
                 self._donor = place
                 return
             self.state = State.PRESENT
@@ -149,11 +149,6 @@ class PartialFile:
 
 def _read_right(dag: Dag, chunk: Chunk, handle: int, view: memoryview) -> bool:
     return read_at(handle, view, chunk.offset) and is_chunk(dag, chunk, view)
-
-
-def _not_ours(place: Path) -> ConflictError:
-    msg = f"{str(place)!r} is there already and is another file"
-    return ConflictError(msg, hint="choose another folder, or move the file away")
 
 
 @contextlib.contextmanager

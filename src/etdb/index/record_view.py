@@ -135,7 +135,7 @@ def _iso_time(seconds: int) -> str | None:
         moment = datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):
         return None
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.replace(tzinfo=None).isoformat() + "Z"
 
 
 def _files(record: Record, body: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -95,6 +95,14 @@ def file_errors(path: Path) -> Iterator[None]:
         ) from exc
 
 
+def _is_still(handle: int, stamp: Stamp) -> bool:
+    """Whether a handle kept open is good; a server may have forgotten it."""
+    try:
+        return _is_the_file(handle, stamp)
+    except OSError:
+        return False
+
+
 class OpenFiles:
     """Handles of files read lately. Thread-safe."""
 
@@ -124,12 +132,17 @@ class OpenFiles:
     def _take(self, path: Path, stamp: Stamp) -> int:
         handle = self._find_idle(path)
         if handle is not None:
-            if _is_the_file(handle, stamp):
+            # A handle that the server of the disk has forgotten is opened anew.
+            if _is_still(handle, stamp):
                 return handle
             os.close(handle)
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        if _is_the_file(handle, stamp):
-            return handle
+        try:
+            if _is_the_file(handle, stamp):
+                return handle
+        except BaseException:
+            os.close(handle)
+            raise
         os.close(handle)
         raise changed(path)
 

@@ -13,9 +13,11 @@ from etdb.errors import (
     ConflictError,
     EtdbError,
     InvalidDataError,
+    NotAllowedError,
     NotFoundError,
     UnavailableError,
 )
+from etdb.testing.catalogue import make_record
 from etdb.testing.gateway import FakeGateway
 from etdb.testing.store import MemoryStore
 
@@ -67,7 +69,7 @@ def test_what_is_no_url_is_refused(url: str) -> None:
 def test_a_record_is_found_by_any_of_its_names(
     gateway: FakeGateway, client: Client, dataset: Any, asked: str
 ) -> None:
-    record = dataset.record
+    record = {**make_record(7), **dataset.record}
     names = {"id": record["id"], "txid": "cd" * 32, "short": record["id"][:6]}
     for name in names.values():
         gateway.answers[f"/api/records/{name}"] = record
@@ -75,6 +77,46 @@ def test_a_record_is_found_by_any_of_its_names(
     found = client.get_record(asked.format(url=gateway.url, **names))
 
     assert found == record
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"anchor": None},
+        {"details": {"sid": 5}},
+        {"files": [{}]},
+        {"files": ["name"]},
+        {"checks": [{"name": "text"}]},
+        {"size_bytes": "many"},
+    ],
+)
+def test_a_record_of_another_shape_is_refused(
+    gateway: FakeGateway, client: Client, wrong: dict[str, Any]
+) -> None:
+    record = {**make_record(7), **wrong}
+    gateway.answers[f"/api/records/{record['id']}"] = record
+
+    with pytest.raises(InvalidDataError, match="like an etdb node"):
+        client.get_record(record["id"])
+
+
+def test_a_withdrawn_record_is_said_to_be_withdrawn(
+    gateway: FakeGateway, client: Client
+) -> None:
+    record = {"id": "ab" * 32, "txid": "cd" * 32, "withdrawn": {"by": "F"}}
+    gateway.answers[f"/api/records/{record['id']}"] = record
+
+    with pytest.raises(NotAllowedError, match="withdrawn"):
+        client.get_record("ab" * 32)
+
+
+def test_a_list_of_things_that_are_no_records_is_refused(
+    gateway: FakeGateway, client: Client
+) -> None:
+    gateway.answers["/api/records"] = {"total": 1, "results": [{}]}
+
+    with pytest.raises(InvalidDataError, match="like an etdb node"):
+        client.search()
 
 
 def test_another_record_than_the_one_asked_for_is_refused(

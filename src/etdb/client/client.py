@@ -41,6 +41,20 @@ _ERRORS: Mapping[str, type[EtdbError]] = {
 }
 
 
+_SUMMARY: Mapping[str, Any] = {
+    "id": str,
+    "title": str | None,
+    "details": dict,
+    "files": list,
+    "size_bytes": int | None,
+    "publisher": dict,
+    "anchor": dict,
+}
+_WHOLE: Mapping[str, Any] = {**_SUMMARY, "txid": str, "text": str, "checks": list}
+_FILE = frozenset({"name", "role", "size_bytes", "cid"})
+_CHECK = frozenset({"name", "holds", "says"})
+
+
 class Catalogue(Protocol):
     """Whoever knows records: a node of one's own, or one asked over HTTP."""
 
@@ -84,10 +98,12 @@ class Client:
         if after is not None:
             asked["after"] = after
         page = self._fetch(f"/api/records?{urlencode(asked)}", "search")
-        if not isinstance(page.get("results"), list):
-            msg = f"{self.url} does not answer like an etdb node"
-            raise InvalidDataError(msg)
-        return page
+        results = page.get("results")
+        if not isinstance(results, list) or not isinstance(page.get("total"), int):
+            raise _not_a_node(self.url)
+        for record in results:
+            _verify_shape(record, _SUMMARY, self.url)
+        return {**page, "count": len(results), "next": page.get("next")}
 
     def get_record(self, record_id: str) -> dict[str, Any]:
         """A record by id, txid, a unique prefix of 6 or more, or page URL.
@@ -104,6 +120,10 @@ class Client:
         if not any(name.startswith(record_id) for name in _names(record)):
             msg = f"{self.url} was asked for record {record_id} and sent another"
             raise InvalidDataError(msg, hint="ask another node")
+        if record.get("withdrawn") is not None:
+            msg = f"record {record_id} was withdrawn"
+            raise NotAllowedError(msg, hint=f"its page says by whom: {self.url}")
+        _verify_shape(record, _WHOLE, self.url)
         return record
 
     def _fetch(self, path: str, wanted: str) -> dict[str, Any]:
@@ -121,6 +141,25 @@ class Client:
             msg = f"{redact(url)} does not answer with a JSON object"
             raise InvalidDataError(msg)
         return value
+
+
+def _verify_shape(record: object, shape: Mapping[str, Any], url: str) -> None:
+    """What is shown must be of the kinds that are shown (docs/api.md)."""
+    if not isinstance(record, dict) or not all(
+        isinstance(record.get(key), kind) for key, kind in shape.items()
+    ):
+        raise _not_a_node(url)
+    parts = ((record["files"], _FILE), (record.get("checks", []), _CHECK))
+    for items, keys in parts:
+        if not all(isinstance(item, dict) and keys <= item.keys() for item in items):
+            raise _not_a_node(url)
+    if not isinstance(record["details"].get("sid"), str | None):
+        raise _not_a_node(url)
+
+
+def _not_a_node(url: str) -> InvalidDataError:
+    msg = f"{url} does not answer like an etdb node"
+    return InvalidDataError(msg)
 
 
 def parse_node_url(url: str) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from etdb.errors import (
     NotAllowedError,
     UnavailableError,
 )
+from etdb.identity import CID, RAW
 from etdb.index import queries
 from etdb.lab.folder import read_dataset
 from etdb.ledger.base import SignedTransaction
@@ -315,17 +317,17 @@ def test_a_test_key_publishes_under_its_test_address(
     assert record["publisher"]["address"] == address
 
 
-def test_a_lab_s_own_key_image_is_kept(
-    publisher: Publisher, make_dataset: Make
+@pytest.mark.parametrize("name", ["keyimg_vc-1.jpg", "keyimg_vc-1_s.jpg"])
+def test_a_lab_s_own_picture_is_kept(
+    publisher: Publisher, make_dataset: Make, name: str
 ) -> None:
     folder = make_dataset("vc-1")
-    (folder / "keyimg_vc-1.jpg").write_bytes(b"the lab's own")
+    (folder / name).write_bytes(b"the lab's own")
 
     planned = plan(publisher, folder)
 
-    assert [name for name in planned.cids if name.startswith("keyimg")] == [
-        "keyimg_vc-1.jpg"
-    ]
+    assert [one for one in planned.cids if one.startswith("keyimg")] == [name]
+    assert planned.cids[name] == CID(1, RAW, sha256(b"the lab's own").digest())
 
 
 @pytest.mark.parametrize("kept_bytes", [0, 100, 1024])

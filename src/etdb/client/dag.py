@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from etdb import durable
-from etdb.client.sources import MAX_BLOCK_BYTES, Source
+from etdb.client.sources import Source
 from etdb.durable import disk_errors
 from etdb.errors import ContentMismatchError, EtdbError, NotFoundError
 from etdb.identity import CID, DAG_PB, IDENTITY
-from etdb.store.unixfs import verify_block
+from etdb.store.unixfs import MAX_BLOCK_BYTES, verify_block
 
 
 class Dag:

@@ -12,9 +12,8 @@ from typing import Protocol, Self
 from etdb.errors import InvalidDataError, UnavailableError
 from etdb.fetch import LIMITS, Body, Http, Limits, redact, verify_status
 from etdb.identity import CID
+from etdb.store.unixfs import MAX_BLOCK_BYTES
 from etdb.store.verified import BlockSource, Chunk, iter_chunks, read_chunk
-
-MAX_BLOCK_BYTES = 2 * 1024 * 1024
 
 
 class Range(Protocol):

@@ -207,7 +207,9 @@ class Publisher:
         volume = next(
             (file for file in dataset.files if file.path == dataset.key_volume), None
         )
-        has_own = any(file.role is Role.KEYIMG for file in dataset.files)
+        has_own = any(
+            file.role in (Role.KEYIMG, Role.THUMBNAIL) for file in dataset.files
+        )
         if volume is None or has_own:
             return (), ()
         cid = tree.files[volume.name].cid

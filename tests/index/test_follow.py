@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -60,17 +60,11 @@ class Reader:
     def block(self, height: int) -> Block:
         return self._alter(self._ledger.block(height))
 
-    def fee_sat(self, size_bytes: int) -> int:
-        raise NotImplementedError
+    def iter_blocks(self, first: int, last: int) -> Iterator[Block]:
+        return map(self._alter, self._ledger.iter_blocks(first, last))
 
-    def compose(self, data: bytes) -> Any:
-        raise NotImplementedError
-
-    def send(self, transactions: Sequence[object]) -> None:
-        raise NotImplementedError
-
-    def find_height(self, txid: str) -> int | None:
-        raise NotImplementedError
+    def raw_transaction(self, height: int, position: int) -> bytes:
+        return self._ledger.raw_transaction(height, position)
 
 
 def publish_some(ledger: MemoryLedger, author: Author, number: int) -> None:

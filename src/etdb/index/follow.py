@@ -20,7 +20,7 @@ from etdb.index.apply import apply_blocks, rollback
 from etdb.index.db import Index, find_tip, replace_index, verify_file
 from etdb.index.dump import list_differences
 from etdb.index.schema import blocks
-from etdb.ledger.base import Block, Ledger, Tip
+from etdb.ledger.base import Block, LedgerReader, Tip
 from etdb.progress import Progress, Silent
 
 MAX_BATCH_BLOCKS = 200
@@ -33,7 +33,7 @@ _SILENT = Silent()
 
 def follow(
     index: Index,
-    ledger: Ledger,
+    ledger: LedgerReader,
     *,
     progress: Progress = _SILENT,
     stop: Callable[[], bool] | None = None,
@@ -57,7 +57,7 @@ def follow(
 
 
 def rebuild(
-    index_path: Path, ledgers: Sequence[Ledger], *, progress: Progress = _SILENT
+    index_path: Path, ledgers: Sequence[LedgerReader], *, progress: Progress = _SILENT
 ) -> None:
     """Put a new index, built from the ledgers, in the place of the one there.
 
@@ -72,7 +72,7 @@ def rebuild(
 
 
 def check(
-    index: Index, ledgers: Sequence[Ledger], *, progress: Progress = _SILENT
+    index: Index, ledgers: Sequence[LedgerReader], *, progress: Progress = _SILENT
 ) -> list[str]:
     """What distinguishes an index from one built from the ledgers now.
 
@@ -94,7 +94,7 @@ def check(
 
 def _follow(
     index: Index,
-    ledger: Ledger,
+    ledger: LedgerReader,
     progress: Progress,
     stop: Callable[[], bool],
     to_height: int | None,
@@ -121,7 +121,7 @@ def _follow(
     return applied
 
 
-def _agreed_tip(index: Index, ledger: Ledger) -> Tip | None:
+def _agreed_tip(index: Index, ledger: LedgerReader) -> Tip | None:
     """The last block that both hold, after undoing what only the index holds."""
     with index.read() as connection:
         tip = find_tip(connection, ledger.info.id)
@@ -142,7 +142,9 @@ def _agreed_tip(index: Index, ledger: Ledger) -> Tip | None:
     return agreed
 
 
-def _next_blocks(ledger: Ledger, tip: Tip | None, last_height: int) -> list[Block]:
+def _next_blocks(
+    ledger: LedgerReader, tip: Tip | None, last_height: int
+) -> list[Block]:
     """Blocks that follow the tip and each other, as many as make one batch."""
     batch: list[Block] = []
     messages = size_bytes = 0
@@ -166,14 +168,14 @@ def _next_blocks(ledger: Ledger, tip: Tip | None, last_height: int) -> list[Bloc
     return batch
 
 
-def _hash_at(ledger: Ledger, height: int) -> BlockHash | None:
+def _hash_at(ledger: LedgerReader, height: int) -> BlockHash | None:
     try:
         return ledger.block(height).hash
     except NotFoundError:
         return None
 
 
-def _end(ledger: Ledger, to_height: int | None) -> Tip:
+def _end(ledger: LedgerReader, to_height: int | None) -> Tip:
     tip = ledger.tip()
     if to_height is None or to_height >= tip.height:
         return tip
@@ -189,7 +191,7 @@ def _never() -> bool:
 
 
 @contextlib.contextmanager
-def _fresh(folder: Path, ledgers: Sequence[Ledger]) -> Iterator[Index]:
+def _fresh(folder: Path, ledgers: Sequence[LedgerReader]) -> Iterator[Index]:
     """An empty index in a folder of its own, which goes when the block ends."""
     with (
         tempfile.TemporaryDirectory(prefix=".etdb-index-", dir=folder) as place,

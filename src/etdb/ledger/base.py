@@ -6,8 +6,8 @@ not its affair; it says who said it when.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from etdb.identity import BlockHash, Txid
@@ -16,10 +16,18 @@ from etdb.record.message import Coverage, LedgerKind
 
 @dataclass(frozen=True)
 class LedgerInfo:
-    """Which ledger: an embedded chain's id is the hash of its block 1."""
+    """Which ledger, and how much of it is read.
+
+    The id of a FLO network is the hash of its genesis block, that of an
+    embedded chain the hash of its block 1.
+    """
 
     id: str
     kind: LedgerKind
+    first_height: int = 0
+    """Where reading begins: an index holds nothing below."""
+    max_reorg_blocks: int | None = field(default=None, compare=False)
+    """The deepest reorganisation that its nodes follow; None is any."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +71,8 @@ class SignedTransaction:
     fee_sat: int
 
 
-class Ledger(Protocol):
-    """An ordered, permanent list of texts."""
+class LedgerReader(Protocol):
+    """An ordered, permanent list of texts, to be read."""
 
     @property
     def info(self) -> LedgerInfo:
@@ -75,6 +83,31 @@ class Ledger(Protocol):
 
     def block(self, height: int) -> Block:
         """The block at a height. Raises NotFoundError, UnavailableError."""
+
+    def iter_blocks(self, first: int, last: int) -> Iterator[Block]:
+        """The blocks of these heights, in order; ends early where the chain does.
+
+        Reads ahead where that is faster. A chain that is reorganised meanwhile
+        shows in `previous`. Raises UnavailableError.
+        """
+
+    def raw_transaction(self, height: int, position: int) -> bytes:
+        """A whole transaction as the ledger holds it.
+
+        Raises NotFoundError, UnavailableError.
+        """
+
+
+class Ledger(LedgerReader, Protocol):
+    """A ledger that can also be written."""
+
+    def prepare(self, sizes_bytes: Sequence[int]) -> None:
+        """Make sure that texts of these sizes can be composed now.
+
+        May send a transaction that splits the wallet's coins. Raises
+        UnavailableError saying what is missing: coins, and where to send them,
+        or a block that must come first.
+        """
 
     def fee_sat(self, size_bytes: int) -> int:
         """What carrying a text of this size in one transaction would cost."""

@@ -7,7 +7,7 @@ and made to fail before or after an effect.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from etdb.errors import NotFoundError
 from etdb.identity import BlockHash, Txid
@@ -36,12 +36,14 @@ class MemoryLedger:
         ledger_id: str = "memory",
         kind: LedgerKind = LedgerKind.FLO_REGTEST,
         effect: Effect = _works,
+        max_reorg_blocks: int | None = None,
     ) -> None:
-        self.info = LedgerInfo(ledger_id, kind)
+        self.info = LedgerInfo(ledger_id, kind, 0, max_reorg_blocks)
         self.effect = effect
         self._composed = 0
         self._hashed = 0
         self._blocks: list[Block] = []
+        self._raws: dict[Txid, bytes] = {}
         self._extend(())
 
     def tip(self) -> Tip:
@@ -54,6 +56,25 @@ class MemoryLedger:
             raise NotFoundError("block at height", height)
         return self._blocks[height]
 
+    def iter_blocks(self, first: int, last: int) -> Iterator[Block]:
+        """The blocks of these heights, in order; ends early where the chain does."""
+        for height in range(first, min(last, self.tip().height) + 1):
+            yield self.block(height)
+
+    def raw_transaction(self, height: int, position: int) -> bytes:
+        """What was composed, whole. Raises NotFoundError."""
+        for carried in self.block(height).carried:
+            if carried.position == position:
+                return self._raws[carried.txid]
+        msg = f"transaction in block {height} at"
+        raise NotFoundError(msg, position)
+
+    def prepare(self, sizes_bytes: Sequence[int]) -> None:
+        """There is always a coin; the effect `prepare` is asked."""
+        _, error = self.effect("prepare")
+        if error is not None:
+            raise error
+
     def fee_sat(self, size_bytes: int) -> int:
         """One satoshi for each byte."""
         return size_bytes
@@ -62,7 +83,9 @@ class MemoryLedger:
         """A transaction carrying `data`; each call gives another txid."""
         self._composed += 1
         raw = self._composed.to_bytes(_COUNTER_BYTES, "big") + data
-        return SignedTransaction(self._txid(raw), raw, self.fee_sat(len(data)))
+        txid = self._txid(raw)
+        self._raws[txid] = raw
+        return SignedTransaction(txid, raw, self.fee_sat(len(data)))
 
     def send(self, transactions: Sequence[SignedTransaction]) -> None:
         """Put those that are not yet in a block into one new block."""

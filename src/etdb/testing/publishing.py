@@ -106,6 +106,18 @@ class WatchedLedger:
         """As the ledger's."""
         return self._ledger.block(height)
 
+    def iter_blocks(self, first: int, last: int) -> Iterator[Block]:
+        """As the ledger's."""
+        return self._ledger.iter_blocks(first, last)
+
+    def raw_transaction(self, height: int, position: int) -> bytes:
+        """As the ledger's."""
+        return self._ledger.raw_transaction(height, position)
+
+    def prepare(self, sizes_bytes: Sequence[int]) -> None:
+        """As the ledger's."""
+        self._ledger.prepare(sizes_bytes)
+
     def fee_sat(self, size_bytes: int) -> int:
         """As the ledger's."""
         return self._ledger.fee_sat(size_bytes)

@@ -176,6 +176,22 @@ class EmbeddedChain:
             carried=tuple(_carried(block)),
         )
 
+    def iter_blocks(self, first: int, last: int) -> Iterator[Block]:
+        """The blocks of these heights, in order; ends early where the chain does."""
+        for height in range(first, min(last, self.tip().height) + 1):
+            yield self.block(height)
+
+    def raw_transaction(self, height: int, position: int) -> bytes:
+        """A whole transaction of a block. Raises NotFoundError."""
+        transactions = self._file.block(height).transactions
+        if not 0 <= position < len(transactions):
+            msg = f"transaction in block {height} at"
+            raise NotFoundError(msg, position)
+        return transactions[position].encode()
+
+    def prepare(self, sizes_bytes: Sequence[int]) -> None:
+        """Nothing to do: 64 coins, and every block of ours makes another."""
+
     def fee_sat(self, size_bytes: int) -> int:
         """10,000 satoshis per 1,000 bytes of the whole transaction."""
         return fee_sat(size_bytes)

@@ -20,28 +20,34 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from etdb.durable import Log
-from etdb.identity import CID, Digest, Txid, encode_base58check
+from etdb.identity import CID, Address, Digest, Txid, encode_base58check
 from etdb.ledger.flo.block import FloBlock, show_hash
+from etdb.ledger.flo.fee import fee_sat
 from etdb.ledger.flo.file import BlockFile
 from etdb.ledger.flo.local import EmbeddedChain
 from etdb.ledger.flo.params import REGTEST
 from etdb.ledger.flo.script import find_unlock, verify_input
 from etdb.ledger.flo.seal import Declaration, Draft, seal
 from etdb.ledger.flo.tx import SIGHASH_ALL, Transaction
-from etdb.ledger.flo.wallet import fee_sat
 from etdb.publish import keys
 from etdb.record.canonical import (
     canonical_bytes,
     digest_of,
     parse_json,
+    parse_message_text,
     signature_holder,
 )
-from etdb.record.edits import replacement_of, wrap_edit
+from etdb.record.edits import (
+    decode_old_edit,
+    find_old_preimage,
+    replacement_of,
+    wrap_edit,
+)
 from etdb.record.message import LedgerKind, Place
 from etdb.record.model import FIELDS
-from etdb.record.oip042 import arrange, encode_artifact, wrap
+from etdb.record.oip042 import arrange, encode_artifact, read_envelope, wrap
 from etdb.record.parts import encode_part, join, parse_part, plan_chunks, verify_part
-from etdb.record.rules import Rejection, judge
+from etdb.record.rules import Rejection, Statement, attested_old, judge, resolve
 from etdb.record.signing import (
     MAIN_P2PKH,
     TEST_P2PKH,
@@ -201,6 +207,79 @@ def test_a_message_is_judged(case: dict[str, Any]) -> None:
         assert (found.record_class, found.action) == (case["class"], case["action"])
     else:
         assert found is None
+
+
+@pytest.mark.parametrize("case", VECTORS["historical"], ids=lambda case: case["form"])
+def test_a_historical_form_is_decoded_and_its_signature_holds(
+    case: dict[str, Any],
+) -> None:
+    envelope = read_envelope(parse_message_text(case["text"]))
+    place = Place("ff" * 32, 3, 1, Txid("00" * 32), 1_700_000_500)
+
+    said = judge(case["text"], place=place, ledger_kind=LedgerKind.FLO_TEST)
+
+    assert isinstance(said, Statement)
+    assert (said.record_class, said.action) == (case["class"], case["action"])
+    if "operations" in case:
+        operations = decode_old_edit(envelope.body).operations
+        assert list(operations) == case["operations"]
+    if case["action"] == "register":
+        assert old_preimage("register", envelope.body) == case["signed_text"]
+    else:
+        found = find_old_preimage(envelope, Address(case["publisher"]))
+        assert found is not None
+        assert found.text == case["signed_text"]
+    verify_old_signature(ADDRESS, case["signature"], case["signed_text"])
+    verify_message_by_hand(case["signed_text"], case["signature"])
+    assert case["signature"] in case["text"]
+
+
+@pytest.mark.parametrize(
+    "case", VECTORS["set"]["cases"], ids=lambda c: "+".join(c["seen"])
+)
+def test_a_set_of_statements_stands_as_it_does(case: dict[str, Any]) -> None:
+    named = VECTORS["set"]["statements"]
+    names = {vector["digest"]: name for name, vector in named.items()}
+    heard = {name: statement_of(named[name]["text"]) for name in case["seen"]}
+    for name, statement in heard.items():
+        assert statement.digest == named[name]["digest"]
+    about = [heard[name] for name in case["seen"] if name != "root"]
+
+    for order in (about, about[::-1]):
+        standing = resolve(
+            heard["root"],
+            [one for one in order if one.action == "edit"],
+            [one for one in order if one.action == "deactivate"],
+        )
+
+        withdrawn = standing.withdrawn_by
+        assert names[standing.current.digest] == case["current"]
+        for key in ("forks", "pending", "refused"):
+            found = {names[one.digest] for one in getattr(standing, key)}
+            assert found == set(case[key])
+        assert (withdrawn and names[withdrawn.digest]) == case["withdrawn_by"]
+
+
+def statement_of(text: str) -> Statement:
+    place = Place("ff" * 32, 3, 1, Txid("00" * 32), 1_700_000_500)
+    said = judge(text, place=place, ledger_kind=LedgerKind.FLO_TEST)
+    assert isinstance(said, Statement)
+    return said
+
+
+def test_a_claim_counts_once_and_never_beside_something_better() -> None:
+    forged = statement_of(VECTORS["claim"]["forged"])
+    place = Place("ff" * 32, 3, 1, Txid("00" * 32), 1_700_000_500)
+    signed = statement_of(VECTORS["publish"]["text"])
+
+    assert forged.digest == VECTORS["claim"]["digest"]
+    assert (forged.address, forged.location, forged.timestamp) == (
+        signed.address,
+        signed.location,
+        signed.timestamp,
+    )
+    for has_better, counting in ((False, {forged.digest}), (True, set())):
+        assert attested_old([(forged, place)], has_better) == counting
 
 
 # The chain.
@@ -547,6 +626,12 @@ def test_the_document_quotes_the_vectors() -> None:
         *(VECTORS["publish"][name] for name in ("digest", "content_text", "old_text")),
         VECTORS["publish"]["content_signature"],
         VECTORS["publish"]["old_signature"],
+        *(VECTORS[name]["content_text"] for name in ("edit", "deactivate")),
+        *(
+            VECTORS[name][signature]
+            for name in ("deactivate", "register")
+            for signature in ("content_signature", "old_signature")
+        ),
         VECTORS["parts"]["first_txid"],
         VECTORS["transactions"][0]["sighash"],
         CHAIN["genesis_hash"],
@@ -558,10 +643,11 @@ def test_the_document_quotes_the_vectors() -> None:
     assert [value for value in quoted if value not in DOCUMENT] == []
 
 
-def test_the_document_shows_the_text_of_the_vector() -> None:
-    begin = DOCUMENT.index('    json:{"oip042"')
+@pytest.mark.parametrize("action", ["publish", "deactivate", "register"])
+def test_the_document_shows_the_text_of_the_vector(action: str) -> None:
+    begin = DOCUMENT.index(f'    json:{{"oip042":{{"{action}"')
     shown = DOCUMENT[begin : DOCUMENT.index("\n\n", begin)]
 
     text = "".join(line.strip() for line in shown.splitlines())
 
-    assert text == VECTORS["publish"]["text"]
+    assert text == VECTORS[action]["text"]

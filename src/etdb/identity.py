@@ -14,6 +14,7 @@ import binascii
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NewType
 
 from etdb.errors import InvalidDataError
@@ -63,6 +64,7 @@ class AddressParts:
     hash160: bytes
 
 
+@lru_cache(maxsize=1024)
 def parse_address(text: str) -> AddressParts:
     """The parts of a base58check address. Raises InvalidDataError."""
     payload = decode_base58check(text)

@@ -19,11 +19,6 @@ from etdb.record.rules import (
 from etdb.testing.records import SIGNED_AT, Author
 
 Hear = Callable[..., Any]
-Without = Callable[[str], None]
-CONTENT = "etdb.record.verdict.verify_content_signature"
-OLD = "etdb.record.verdict.verify_old_signature"
-TIME = "etdb.record.verdict.timestamp_of"
-REFUSE = "etdb.record.verdict.refuse"
 
 
 @given(st.text() | st.text().map(lambda text: f"json:{text}"))

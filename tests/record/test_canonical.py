@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -367,3 +368,31 @@ def test_signing_does_not_change_the_body_it_was_given() -> None:
     digest_of("publish", body)
 
     assert body == {"details": {"contentSignature": "new"}, "signature": "old"}
+
+
+@given(st.recursive(VALUES, lambda inner: st.dictionaries(st.text(), inner)))
+def test_the_fast_way_to_the_canonical_form_gives_what_rfc_8785_gives(
+    value: Any,
+) -> None:
+    try:
+        expected = rfc8785.dumps(value)
+    except ValueError:
+        with pytest.raises(InvalidRecordError):
+            canonical_bytes(value)
+        return
+
+    assert canonical_bytes(value) == expected
+
+
+@given(st.floats())
+def test_every_double_is_written_as_rfc_8785_writes_it_or_refused(
+    number: float,
+) -> None:
+    try:
+        expected = rfc8785.dumps(number)
+    except ValueError:
+        with pytest.raises(InvalidRecordError):
+            canonical_bytes(number)
+        return
+
+    assert canonical_bytes([number]) == b"[" + expected + b"]"

@@ -9,7 +9,12 @@ import pytest
 from etdb.errors import InvalidMessageError, InvalidRecordError
 from etdb.identity import Txid
 from etdb.record.canonical import parse_message_text
-from etdb.record.edits import decode_old_edit, replacement_of, wrap_edit
+from etdb.record.edits import (
+    decode_old_edit,
+    named_txid,
+    replacement_of,
+    wrap_edit,
+)
 from etdb.record.oip042 import read_envelope
 from etdb.record.signing import verify_message
 from etdb.testing.records import SIGNED_AT, Author
@@ -103,3 +108,20 @@ def test_a_2019_patch_may_be_text() -> None:
 def test_what_cannot_be_decoded_is_refused(edit: dict[str, Any]) -> None:
     with pytest.raises(InvalidMessageError):
         decode_old_edit(edit)
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ({"txid": TXID}, TXID),
+        ({"artifactID": TXID.upper()}, TXID),
+        ({"txid": TXID[:10]}, None),
+        ({"txid": TXID + "\n"}, None),
+        ({"artifactID": 1}, None),
+        ({}, None),
+    ],
+)
+def test_a_historical_message_names_a_transaction_or_nothing(
+    body: dict[str, Any], named: Txid | None
+) -> None:
+    assert named_txid(body) == named

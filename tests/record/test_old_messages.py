@@ -22,10 +22,7 @@ from etdb.testing.records import DIRECTORY, SIGNED_AT, Author, body_in
 
 Hear = Callable[..., Any]
 Without = Callable[[str], None]
-CONTENT = "etdb.record.verdict.verify_content_signature"
-OLD = "etdb.record.verdict.verify_old_signature"
-TIME = "etdb.record.verdict.timestamp_of"
-REFUSE = "etdb.record.verdict.refuse"
+OLD = "etdb.record.clause.verify_old_signature"
 
 
 def with_body(text: str, **changes: Any) -> str:
@@ -63,7 +60,7 @@ def test_an_old_record_never_counts_on_an_embedded_chain(
 def test_twin_without_the_fence_it_would_count_anywhere(
     author: Author, hear: Hear, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("etdb.record.verdict._inside_fence", lambda *_: True)
+    monkeypatch.setattr("etdb.record.verdict.is_inside_fence", lambda *_: True)
 
     assert hear(author.publish_old()).record_class is RecordClass.C
 
@@ -128,7 +125,7 @@ def test_parts_that_do_not_carry_the_text_do_not_make_class_b(
     assert hear(altered, parts=forged).record_class is RecordClass.UNATTESTED
     assert hear(altered, parts=forged[:1]).record_class is RecordClass.UNATTESTED
 
-    monkeypatch.setattr(f"etdb.record.verdict.{check}", lambda _: altered)  # the twin
+    monkeypatch.setattr(f"etdb.record.clause.{check}", lambda _: altered)  # the twin
     assert hear(altered, parts=forged).record_class is RecordClass.B
 
 
@@ -174,6 +171,16 @@ def test_twin_without_the_old_signature_anybody_could_have_written_it(
     without(OLD)
 
     assert hear(text, LedgerKind.FLO_MAIN).record_class is RecordClass.C
+
+
+@pytest.mark.parametrize("location", ["lab", "ab" * 32, "deactivate", "", None])
+def test_an_old_record_of_no_directory_is_unattested(
+    location: str | None, author: Author, hear: Hear
+) -> None:
+    storage = {} if location is None else {"location": location}
+    text = author.publish_old(author.artifact(storage=storage))
+
+    assert hear(text, LedgerKind.FLO_MAIN).record_class is RecordClass.UNATTESTED
 
 
 def test_an_old_signature_does_not_cover_the_title_and_the_class_says_so(

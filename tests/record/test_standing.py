@@ -216,22 +216,22 @@ def test_of_old_records_that_share_a_signature_the_earliest_counts() -> None:
         (first, at("l", 9, 1)),
     ]
 
-    assert attested_old(anchors, has_class_b=False) == {first.digest}
-    assert attested_old(reversed(anchors), has_class_b=False) == {first.digest}
+    assert attested_old(anchors, has_better=False) == {first.digest}
+    assert attested_old(reversed(anchors), has_better=False) == {first.digest}
 
 
 def test_each_ledger_has_its_own_order() -> None:
     one, other = old("one"), old("other")
     anchors = [(one, at("l", 7, 1)), (other, at("m", 9, 1)), (other, at("l", 8, 1))]
 
-    assert attested_old(anchors, has_class_b=False) == {one.digest, other.digest}
+    assert attested_old(anchors, has_better=False) == {one.digest, other.digest}
 
 
-def test_no_old_record_counts_where_one_of_class_b_says_the_same() -> None:
+def test_no_old_record_counts_where_one_signed_over_all_says_the_same() -> None:
     anchors = [(old("one"), at("l", 7, 1))]
 
-    assert attested_old(anchors, has_class_b=True) == frozenset()
-    assert attested_old([], has_class_b=False) == frozenset()
+    assert attested_old(anchors, has_better=True) == frozenset()
+    assert attested_old([], has_better=False) == frozenset()
 
 
 def test_the_latest_register_is_current_and_the_smallest_digest_on_a_tie() -> None:

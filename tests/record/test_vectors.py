@@ -1,15 +1,36 @@
-"""Real messages of OIP 0.42: parsed, verified, encoded to the same bytes."""
+"""Real messages of OIP 0.42: parsed, verified, encoded to the same bytes.
+
+Every vector file of the records and the ledger, and the tests that read it:
+
+| file | entries | parsed and verified | the same bytes | rejected |
+|---|---|---|---|---|
+| 01 records | 4 | `test_published_records_are_judged_by_their_signatures` | `test_published_records_are_encoded_to_the_same_bytes` | the two with a pasted signature: R3, in the first test |
+| 03 edit | 1 | `test_a_2018_edit_is_decoded_shown_and_verified` | in the same test | – |
+| 05 parts | 11 | `test_real_parts_are_parsed_and_verified` | `test_real_parts_are_written_to_the_same_bytes` | `test_a_real_part_with_one_changed_character_is_rejected` |
+| 05b garbage | 3 | – | – | `test_real_garbage_is_refused` |
+| 06 sequence | 1 | `test_a_real_record_in_parts_is_joined_to_class_b` | in the same test | – |
+| 08 signed messages | 10 | `test_signed_messages_of_every_form_and_coin` | – | the negative one in the same test; `test_another_coins_magic_is_not_flos` |
+| 13 details | 10 | `test_real_details_are_viewed_and_encoded_to_the_same_bytes` | in the same test | – |
+| 09 transactions | 4 | `test_real_transactions_have_their_ids_and_flo_data` of `tests/ledger/flo/test_tx.py` | in the same test | `test_signatures_of_real_transactions_cover_their_flo_data` of `tests/ledger/flo/test_script.py` |
+| 09b sighash | 200 | `test_200_signed_hashes_of_flo_core_are_reproduced` of `tests/ledger/flo/test_tx.py` | `test_transactions_of_flo_core_are_written_to_the_same_bytes` | – |
+| 12 CIDs | 11 + 4 | `test_the_original_publishers_directories_are_rebuilt` of `tests/store/test_vectors.py` | `test_the_original_publishers_small_files_are_rebuilt` of `tests/store/test_vectors.py` | `test_real_locations_are_cids_and_print_as_they_came` |
+
+`test_every_vector_of_the_table_is_read` holds the table against the code.
+"""  # noqa: E501 - a table
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from etdb.errors import InvalidDataError, InvalidMessageError, InvalidSignatureError
-from etdb.identity import Txid
+from etdb.identity import CID, Txid
+from etdb.ledger.flo.tx import Transaction
 from etdb.record.canonical import PREFIX, parse_json, parse_message_text
 from etdb.record.edits import decode_old_edit
 from etdb.record.message import LedgerKind
@@ -19,6 +40,7 @@ from etdb.record.parts import join, joins, parse_part, verify_part
 from etdb.record.rules import RecordClass, Rejection, verify_report
 from etdb.record.signing import FLO, Coin, old_preimage, verify_message
 
+ROOT = Path(__file__).resolve().parents[2]
 Vectors = Callable[[str], Any]
 Hear = Callable[..., Any]
 BITCOIN = Coin("Bitcoin Signed Message:\n", frozenset({0, 111}), frozenset({5, 196}))
@@ -121,6 +143,26 @@ def test_real_parts_are_parsed_and_verified(vectors: Vectors) -> None:
         verify_part(part)
 
 
+def test_real_parts_are_written_to_the_same_bytes(vectors: Vectors) -> None:
+    for vector in vectors("05_multipart_parts.json")["vectors"]:
+        text = vector["floData"]
+        part = parse_part(text)
+        # Some old clients put a comma behind the last field.
+        header, mark, _ = text.partition("):")
+        stray = "," if header.endswith(",") else ""
+
+        fields = (part.index, part.max, part.address, part.reference, part.signature)
+
+        prefix = text.partition("(")[0]
+        written = f"{prefix}({','.join(map(str, fields))}{stray}{mark}{part.data}"
+        assert written == text
+        assert part.text == text
+        assert len(text.encode()) == vector["floData_bytes"]
+        signed = f"{'-'.join(map(str, fields[:4]))}-{part.data}"
+        verify_message(part.address, part.signature, vector["preimage"])
+        assert signed == vector["preimage"] or not part.index
+
+
 def test_a_real_part_with_one_changed_character_is_rejected(vectors: Vectors) -> None:
     for vector in vectors("05_multipart_parts.json")["vectors"]:
         text = vector["floData"]
@@ -204,3 +246,38 @@ def test_real_details_are_viewed_and_encoded_to_the_same_bytes(
         assert details.defocus_um == given.get("defocus")
         assert details.tilt_min_deg == given.get("tiltMin")
         assert details.sid == given["sid"]
+
+
+def test_transactions_of_flo_core_are_written_to_the_same_bytes(
+    vectors: Vectors,
+) -> None:
+    for case in vectors("09b_flo_core_sighash.json")["vectors"]:
+        assert (
+            Transaction.parse(bytes.fromhex(case["raw"])).encode().hex() == case["raw"]
+        )
+
+
+def test_real_locations_are_cids_and_print_as_they_came(vectors: Vectors) -> None:
+    loaded = vectors("12_ipfs_cids.json")
+    cids = [vector["cid"] for vector in loaded["vectors"]]
+    cids += [entry["cid"] for entry in loaded["real_etdb_directories"]]
+
+    for text in cids:
+        assert str(CID.parse(text)) == text
+        with pytest.raises(InvalidDataError):
+            CID.parse(text[:-1])
+
+
+def test_every_vector_of_the_table_is_read() -> None:
+    rows = [line for line in str(__doc__).splitlines() if line.startswith("| ")][1:]
+    home = Path(__file__).relative_to(ROOT).as_posix()
+    named = [
+        (test, file or home)
+        for row in rows
+        for test, file in re.findall(r"`(test_\w+)`(?: of `([\w/.]+)`)?", row)
+    ]
+    sources = {file: (ROOT / file).read_text("utf-8") for _, file in named}
+
+    numbers = {row.split()[1] for row in rows}
+    assert numbers == {"01", "03", "05", "05b", "06", "08", "09", "09b", "12", "13"}
+    assert [test for test, file in named if f"def {test}(" not in sources[file]] == []

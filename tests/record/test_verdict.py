@@ -19,11 +19,6 @@ from etdb.record.rules import (
 from etdb.testing.records import DIRECTORY, SIGNED_AT, Author, body_in, digest_in
 
 Hear = Callable[..., Any]
-Without = Callable[[str], None]
-CONTENT = "etdb.record.verdict.verify_content_signature"
-OLD = "etdb.record.verdict.verify_old_signature"
-TIME = "etdb.record.verdict.timestamp_of"
-REFUSE = "etdb.record.verdict.refuse"
 
 
 def test_a_content_signed_publish_counts_on_any_ledger(

@@ -214,6 +214,9 @@ class Details(View):
     grid_preparation: str | None = _field(
         "gridPreparation", "Grid preparation", search="grid_preparation", source=OURS
     )
+    heirs: list[Any] | None = _field(
+        "heirs", "Who else may edit or withdraw", search="heirs", source=OURS
+    )
 
 
 class File(View):

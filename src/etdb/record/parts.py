@@ -118,7 +118,7 @@ def encode_part(
 
 
 def joins(part: Part, first_txid: Txid) -> bool:
-    """Whether a later part belongs to the set that this transaction begins.
+    """Whether a later part belongs to the set that this transaction begins (R7).
 
     Its ADDRESS and MAX must be the set's too.
     """

@@ -1,11 +1,14 @@
 """The front of the rules: one message judged, a set of them resolved.
 
-Nothing is decided here: see `verdict` (one message by itself), `standing` (a
-set of statements) and `report` (checks, for people to read).
+Nothing is decided here: see `clause` (a clause a function), `verdict` (the
+order in which one message meets them), `standing` (a set of statements) and
+`report` (checks, for people to read). `docs/protocol.md`, section 4.4, says
+which function is which clause.
 """
 
 from __future__ import annotations
 
+from etdb.record.clause import LAST_OLD_HEIGHT
 from etdb.record.report import Check, verify_report
 from etdb.record.standing import (
     Standing,
@@ -13,9 +16,10 @@ from etdb.record.standing import (
     best_class,
     current_register,
     resolve,
+    signers_of,
 )
 from etdb.record.statement import RecordClass, Rejection, Revision, Statement
-from etdb.record.verdict import LAST_OLD_HEIGHT, judge
+from etdb.record.verdict import judge
 
 __all__ = [
     "LAST_OLD_HEIGHT",
@@ -30,5 +34,6 @@ __all__ = [
     "current_register",
     "judge",
     "resolve",
+    "signers_of",
     "verify_report",
 ]

@@ -14,6 +14,7 @@ import hashlib
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NoReturn
 
 import coincurve
@@ -109,7 +110,7 @@ class PrivateKey:
 
     def owns(self, address: str) -> bool:
         """Whether this is the key of a P2PKH address of FLO."""
-        return address in {self.address(version) for version in FLO.key_versions}
+        return address in _addresses_of(self.public_key)
 
     def sign_message(self, text: str) -> str:
         """A signed message in the strict form of B5: 88 characters of base64."""
@@ -124,6 +125,13 @@ class PrivateKey:
 
     def __repr__(self) -> str:
         return f"PrivateKey({self.address()})"
+
+
+@lru_cache(maxsize=64)
+def _addresses_of(public_key: bytes) -> frozenset[Address]:
+    """Every P2PKH address of a key on FLO: asked for with each part that is signed."""
+    key_hash = hash160(public_key)
+    return frozenset(encode_address(version, key_hash) for version in FLO.key_versions)
 
 
 def hash160(data: bytes) -> bytes:
@@ -223,7 +231,14 @@ def timestamp_of(body: Mapping[str, Any]) -> int:
 
 
 def sign_body(action: str, body: Mapping[str, Any], key: PrivateKey) -> dict[str, Any]:
-    """The body with both signatures (B3-B6); what it says is not changed.
+    """The body with both signatures (B3-B6), as `sign_with_digest`."""
+    return sign_with_digest(action, body, key)[0]
+
+
+def sign_with_digest(
+    action: str, body: Mapping[str, Any], key: PrivateKey
+) -> tuple[dict[str, Any], Digest]:
+    """The body with both signatures (B3-B6), and its digest; it says the same.
 
     Signatures that it already has are replaced. Raises NotAllowedError if
     floAddress is not the key's, InvalidRecordError if the body cannot be signed.
@@ -242,7 +257,7 @@ def sign_body(action: str, body: Mapping[str, Any], key: PrivateKey) -> dict[str
     digest = digest_of(action, signed)
     holder["contentSignature"] = key.sign_message(content_text(action, digest))
     signed["signature"] = key.sign_message(old_preimage(action, signed))
-    return signed
+    return signed, digest
 
 
 def _details_to_sign(body: Mapping[str, Any]) -> dict[str, Any]:

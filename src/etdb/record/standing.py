@@ -39,15 +39,16 @@ def best_class(classes: Iterable[RecordClass]) -> RecordClass:
 
 
 def attested_old(
-    candidates: Iterable[tuple[Statement, Place]], has_class_b: bool
+    candidates: Iterable[tuple[Statement, Place]], has_better: bool
 ) -> frozenset[Digest]:
     """Which class C publishes count (R3-C); the others are unattested.
 
     `candidates` are anchors of class C of one address, location and timestamp,
     from any ledgers. The earliest of each ledger counts, and none where a
-    record of class B says the same address, location and timestamp.
+    publish or edit of class A or B says the same address, location and
+    timestamp: then the old signature may have been taken from there.
     """
-    if has_class_b:
+    if has_better:
         return frozenset()
     first: dict[str, tuple[int, int, Digest]] = {}
     for statement, place in candidates:
@@ -64,7 +65,7 @@ def resolve(
     `root` is its publish with the best class among its anchors; `edits` and
     `deactivations` may hold those of other records, and the same one twice.
     """
-    signers = _signers(root)
+    signers = signers_of(root)
     accepted = {root.digest: root}
     pending: list[Statement] = []
     refused: list[Statement] = []
@@ -114,7 +115,11 @@ def current_register(registers: Iterable[Statement]) -> Statement | None:
     )
 
 
-def _signers(root: Statement) -> set[Address | None]:
+def signers_of(root: Statement) -> set[Address | None]:
+    """Who may edit and withdraw the record that a publish began (R5, R6).
+
+    Heirs count only where the publish is of class A, and are fixed by it.
+    """
     signers: set[Address | None] = {root.address}
     details = root.body.get("details")
     if root.record_class is RecordClass.A and isinstance(details, dict):

@@ -30,6 +30,14 @@ class Fcoin:
 
     pool: urllib3.HTTPConnectionPool
 
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.pool.port}"
+
+    @property
+    def login(self) -> tuple[str, str]:
+        return "x", API_KEY
+
     def call(self, method: str, *params: object) -> Any:
         """A call's result; AssertionError with the daemon's words otherwise."""
         answer = self.pool.request(

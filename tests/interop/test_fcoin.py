@@ -23,6 +23,7 @@ from etdb.record.signing import TEST_P2PKH, PrivateKey
 
 TEXTS = [b"json:{}", "é".encode() * 520, b"\xff\x00\x80 binary", b"x" * 1040, b"y"]
 BEYOND_BIP65 = 1360
+GROUP = 2_500
 
 
 class Fcoin(Protocol):
@@ -45,12 +46,8 @@ def publish(chain: EmbeddedChain, texts: Sequence[bytes]) -> None:
 
 
 def raw_blocks(chain: EmbeddedChain) -> list[str]:
-    blocks = []
-    for height in range(1, chain.tip().height + 1):
-        raw = chain.call("getblock", chain.call("getblockhash", height), False)
-        assert isinstance(raw, str)
-        blocks.append(raw)
-    return blocks
+    blocks = chain.iter_raw_blocks(1, chain.tip().height)
+    return [block.encode().hex() for _, block in blocks]
 
 
 def feed(fcoin: Fcoin, blocks: Sequence[str]) -> None:
@@ -69,12 +66,28 @@ def test_fcoin_takes_a_whole_embedded_chain_and_ends_on_its_tip(
     feed(fcoin, blocks)
 
     assert fcoin.call("getblockcount") == chain.tip().height == 113
-    for call in ("getbestblockhash", "getrawmempool"):
-        assert fcoin.call(call) == chain.call(call)
+    assert fcoin.call("getbestblockhash") == chain.tip().hash
+    assert fcoin.call("getrawmempool") == []
     for height, raw in enumerate(blocks, 1):
-        block_hash = chain.call("getblockhash", height)
+        block_hash = chain.block(height).hash
         assert fcoin.call("getblockhash", height) == block_hash
         assert fcoin.call("getblock", block_hash, False) == raw
+
+
+@pytest.mark.slow
+def test_fcoin_takes_a_chain_of_over_10_000_records(
+    chain: EmbeddedChain, fcoin: Fcoin
+) -> None:
+    texts = [f"json:{number:05d}".encode().ljust(1_040) for number in range(10_100)]
+    for first in range(0, len(texts), GROUP):
+        publish(chain, texts[first : first + GROUP])
+
+    feed(fcoin, raw_blocks(chain))
+
+    assert fcoin.call("getbestblockhash") == chain.tip().hash
+    blocks = chain.iter_blocks(111, chain.tip().height)
+    carried = [one.data for block in blocks for one in block.carried if one.position]
+    assert carried == texts
 
 
 def test_fcoin_agrees_when_subsidies_halve_and_coinbases_are_spent(

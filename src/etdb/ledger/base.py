@@ -126,6 +126,3 @@ class Ledger(LedgerReader, Protocol):
         that is on disk. Repeating is harmless. Raises UnavailableError, and
         ConflictError where a coin was spent otherwise: compose it anew.
         """
-
-    def find_height(self, txid: Txid) -> int | None:
-        """The height of the block that holds a transaction, if any does."""

@@ -37,22 +37,19 @@ def test_block_0_is_regtests_and_an_empty_folder_has_no_other(tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
 
 
-def test_every_block_is_found_by_height_and_by_hash(folder: Path) -> None:
+def test_every_block_is_found_by_its_height(folder: Path) -> None:
     file = BlockFile(folder)
 
     assert file.tip().height == 111
     for height in range(112):
         header = file.block(height).header
         assert header == file.header(height)
-        assert file.get_height(header.hash) == height
 
 
 @pytest.mark.parametrize("height", [-1, 112])
 def test_a_block_that_is_not_there_is_not_found(folder: Path, height: int) -> None:
     with pytest.raises(NotFoundError):
         BlockFile(folder).block(height)
-    with pytest.raises(NotFoundError):
-        BlockFile(folder).get_height("0" * 64)
 
 
 def test_a_reader_finds_blocks_written_after_it_opened(

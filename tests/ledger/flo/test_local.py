@@ -18,7 +18,6 @@ from etdb.errors import (
     NotFoundError,
     UnavailableError,
 )
-from etdb.identity import Txid
 from etdb.ledger.base import Ledger, SignedTransaction, Tip
 from etdb.ledger.flo.block import COIN_SAT, FloBlock, mine
 from etdb.ledger.flo.local import FIRST_BLOCKS, FIRST_COINS, EmbeddedChain
@@ -89,9 +88,7 @@ def test_a_new_chain_can_compose_over_64_coins_at_once(chain: EmbeddedChain) -> 
         for _ in range(FIRST_COINS)
     }
 
-    fan_out = chain.call("getblock", chain.call("getblockhash", 110), 0)
-    assert isinstance(fan_out, str)
-    transaction = FloBlock.parse(bytes.fromhex(fan_out)).transactions[1]
+    transaction = Transaction.parse(chain.raw_transaction(110, 1))
     assert len(transaction.outputs) == 64
     assert transaction.txid_bytes in spent
 
@@ -188,7 +185,6 @@ def test_without_keys_a_chain_can_be_read_and_not_written(
     chain.send([composed])
 
     assert carried_by(reader, 111)[1:] == [b"said"]
-    assert reader.find_height(composed.txid) == 111
 
 
 def test_what_is_sent_is_on_disk_and_found_by_another_process(
@@ -211,7 +207,6 @@ def test_what_is_sent_is_on_disk_and_found_by_another_process(
         Coverage.COVERED,
         Coverage.COVERED,
     ]
-    assert [again.find_height(x.txid) for x in sent] == [111, 111]
 
 
 def item_data(item: SignedTransaction) -> bytes:
@@ -267,9 +262,8 @@ def test_a_group_is_filled_to_750_kb_a_block_and_written_at_once(
 
 
 def raw_block(chain: EmbeddedChain, height: int) -> bytes:
-    raw = chain.call("getblock", chain.call("getblockhash", height), False)
-    assert isinstance(raw, str)
-    return bytes.fromhex(raw)
+    ((_, block),) = chain.iter_raw_blocks(height, height)
+    return block.encode()
 
 
 def test_a_run_of_5000_transactions_is_composed_before_the_first_is_sent(
@@ -279,8 +273,9 @@ def test_a_run_of_5000_transactions_is_composed_before_the_first_is_sent(
 
     chain.send(composed)
 
-    assert chain.find_height(composed[0].txid) == 111
-    assert chain.find_height(composed[-1].txid) == chain.tip().height
+    blocks = chain.iter_blocks(111, chain.tip().height)
+    mined = [one.txid for block in blocks for one in block.carried if one.position]
+    assert mined == [one.txid for one in composed]
 
 
 def test_fees_come_back_through_the_coinbase(chain: EmbeddedChain) -> None:
@@ -356,10 +351,12 @@ def test_a_clock_far_behind_the_chain_is_named_at_once(
 
 
 def test_unknown_heights_and_transactions(chain: EmbeddedChain) -> None:
-    assert chain.find_height(Txid("0" * 64)) is None
     for height in (-1, 111):
         with pytest.raises(NotFoundError):
             chain.block(height)
+    for position in (-1, 2):
+        with pytest.raises(NotFoundError):
+            chain.raw_transaction(110, position)
 
 
 def test_block_0_is_regtests(chain: EmbeddedChain) -> None:
@@ -367,46 +364,16 @@ def test_block_0_is_regtests(chain: EmbeddedChain) -> None:
     assert chain.block(1).previous == chain.block(0).hash
 
 
-def test_raw_calls_are_answered_as_a_daemon_does(chain: EmbeddedChain) -> None:
+def test_raw_blocks_are_those_that_a_node_would_take(chain: EmbeddedChain) -> None:
     composed = chain.compose(b"said")
+    chain.send([composed])
 
-    assert chain.call("sendrawtransaction", composed.raw.hex()) == composed.txid
+    ((height, block),) = chain.iter_raw_blocks(111, 200)
 
-    assert chain.call("getblockcount") == 111
-    best = chain.call("getbestblockhash")
-    assert chain.call("getblockhash", 111) == best == chain.tip().hash
-    assert chain.call("getblock", best, 0) == chain.call("getblock", best, False)
-    block = FloBlock.parse(raw_block(chain, 111))
-    assert block.header.hash == best
+    assert height == 111
+    assert block.header.hash == chain.tip().hash
+    assert block.header.has_work
     assert block.transactions[1].txid == composed.txid
-    assert chain.call("getrawmempool") == []
-
-
-@pytest.mark.parametrize(
-    "call",
-    [
-        ("getinfo",),
-        ("getblock", "0" * 64, 2),
-        ("getblockhash", "1"),
-        ("getblockcount", 1),
-    ],
-)
-def test_calls_of_other_forms_are_refused(
-    chain: EmbeddedChain, call: tuple[object, ...]
-) -> None:
-    with pytest.raises(InvalidDataError, match="no call"):
-        chain.call(str(call[0]), *call[1:])
-
-
-def test_raw_calls_about_nothing_are_refused(chain: EmbeddedChain) -> None:
-    with pytest.raises(NotFoundError):
-        chain.call("getblockhash", 111)
-    with pytest.raises(NotFoundError):
-        chain.call("getblock", "0" * 64, 0)
-    with pytest.raises(InvalidDataError, match="hex"):
-        chain.call("sendrawtransaction", "xyz")
-    with pytest.raises(InvalidDataError):
-        chain.call("sendrawtransaction", "00")
 
 
 def test_a_chain_is_a_ledger(chain: EmbeddedChain) -> None:

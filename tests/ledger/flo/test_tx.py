@@ -49,7 +49,10 @@ transactions = st.builds(
 
 @given(transactions)
 def test_a_transaction_reads_back(transaction: Transaction) -> None:
-    assert Transaction.parse(transaction.encode()) == transaction
+    read = Transaction.parse(transaction.encode())
+
+    assert read == transaction
+    assert encoded_anew(read) == read.encode()
 
 
 @given(st.binary(max_size=200))
@@ -60,6 +63,25 @@ def test_any_bytes_are_refused_or_written_back_the_same(data: bytes) -> None:
         return
 
     assert transaction.encode() == data
+    assert encoded_anew(transaction) == data
+
+
+@given(transactions, st.integers(0, 255))
+def test_a_signature_depends_on_the_flo_data_where_its_hash_does(
+    transaction: Transaction, hash_type: int
+) -> None:
+    for index in range(len(transaction.inputs)):
+        covering, omitting = (
+            transaction.sighash(index, b"", kind)
+            for kind in (hash_type, hash_type | OMIT_FLO_DATA)
+        )
+
+        assert transaction.is_data_signed(index, hash_type) is (covering != omitting)
+
+
+def encoded_anew(transaction: Transaction) -> bytes:
+    """A parsed one remembers its bytes; a copy does not."""
+    return replace(transaction).encode()
 
 
 def test_real_transactions_have_their_ids_and_flo_data(
@@ -70,7 +92,7 @@ def test_real_transactions_have_their_ids_and_flo_data(
 
         assert transaction.txid == vector["txid"]
         assert transaction.flo_data == vector["floData"].encode()
-        assert transaction.encode().hex() == vector["hex"]
+        assert encoded_anew(transaction).hex() == vector["hex"]
         assert transaction.size_bytes == len(vector["hex"]) // 2
 
 

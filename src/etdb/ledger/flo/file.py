@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 from etdb.durable import Log
 from etdb.errors import BrokenIndexError, InvalidDataError, NotFoundError
-from etdb.identity import BlockHash
 from etdb.ledger.base import Tip
 from etdb.ledger.flo.block import HEADER_BYTES, FloBlock, Header
 from etdb.ledger.flo.params import REGTEST
@@ -39,7 +38,6 @@ class BlockFile:
         self._mutex = threading.Lock()
         genesis = REGTEST.genesis().header
         self._heads = [_Head(genesis, -1)]
-        self._heights = {genesis.hash: 0}
         self.read_on()
         self.torn_bytes = self._log.torn_bytes
 
@@ -83,13 +81,6 @@ class BlockFile:
             return REGTEST.genesis()
         return FloBlock.parse(self._log.read_at(head.offset))
 
-    def get_height(self, block_hash: str) -> int:
-        """The height of a block. Raises NotFoundError."""
-        height = self._heights.get(BlockHash(block_hash))
-        if height is None:
-            raise NotFoundError("block", block_hash)
-        return height
-
     def _head(self, height: int) -> _Head:
         if height >= len(self._heads):
             self.read_on()
@@ -103,7 +94,6 @@ class BlockFile:
             msg = f"{self._log.path}: block {height} does not follow the one before"
             raise BrokenIndexError(msg, hint="restore the folder from a copy")
         self._heads.append(_Head(header, offset))
-        self._heights[header.hash] = height
 
 
 def _parse_header(entry: bytes, path: Path) -> Header:

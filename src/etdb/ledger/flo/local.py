@@ -17,23 +17,23 @@ from typing import NamedTuple
 
 from etdb.errors import (
     ConflictError,
-    InvalidDataError,
     NotAllowedError,
     NotFoundError,
     UnavailableError,
 )
-from etdb.identity import Address, BlockHash, Txid
-from etdb.ledger.base import Block, Carried, LedgerInfo, SignedTransaction, Tip
+from etdb.identity import Address
+from etdb.ledger.base import Block, LedgerInfo, SignedTransaction, Tip
 from etdb.ledger.flo.block import (
     COINBASE_MATURITY,
     FloBlock,
     Header,
-    show_hash,
     subsidy_sat,
 )
+from etdb.ledger.flo.coins import Coins, verify_standard
+from etdb.ledger.flo.content import content_of
+from etdb.ledger.flo.fee import fee_sat
 from etdb.ledger.flo.file import BlockFile
 from etdb.ledger.flo.params import REGTEST
-from etdb.ledger.flo.script import coverage_of
 from etdb.ledger.flo.seal import (
     Declaration,
     Draft,
@@ -43,7 +43,7 @@ from etdb.ledger.flo.seal import (
     seal,
 )
 from etdb.ledger.flo.tx import Transaction, TxOut
-from etdb.ledger.flo.wallet import Coins, Wallet, fee_sat, verify_standard
+from etdb.ledger.flo.wallet import Wallet
 from etdb.progress import Progress, Silent
 from etdb.record.message import LedgerKind
 from etdb.record.signing import PrivateKey
@@ -84,7 +84,7 @@ class EmbeddedChain:
         self._clock = clock
         self._mutex = threading.Lock()
         self._coins = Coins()
-        self._heights: dict[bytes, int] = {}
+        self._mined: set[bytes] = set()
         self._settled_height = 0
 
     @classmethod
@@ -167,19 +167,17 @@ class EmbeddedChain:
 
     def block(self, height: int) -> Block:
         """The block at a height. Raises NotFoundError."""
-        block = self._file.block(height)
-        return Block(
-            height=height,
-            hash=block.header.hash,
-            previous=BlockHash(show_hash(block.header.previous)),
-            time=block.header.time,
-            carried=tuple(_carried(block)),
-        )
+        return content_of(height, self._file.block(height))
 
     def iter_blocks(self, first: int, last: int) -> Iterator[Block]:
         """The blocks of these heights, in order; ends early where the chain does."""
+        for height, block in self.iter_raw_blocks(first, last):
+            yield content_of(height, block)
+
+    def iter_raw_blocks(self, first: int, last: int) -> Iterator[tuple[int, FloBlock]]:
+        """The whole blocks of these heights, each with its height."""
         for height in range(first, min(last, self.tip().height) + 1):
-            yield self.block(height)
+            yield height, self._file.block(height)
 
     def raw_transaction(self, height: int, position: int) -> bytes:
         """A whole transaction of a block. Raises NotFoundError."""
@@ -220,37 +218,6 @@ class EmbeddedChain:
         """
         self._mine([Transaction.parse(item.raw) for item in transactions])
 
-    def find_height(self, txid: Txid) -> int | None:
-        """The height of the block that holds a transaction, if any does."""
-        with self._mutex:
-            self._settle()
-            return self._heights.get(bytes.fromhex(txid)[::-1])
-
-    def call(self, method: str, *params: object) -> object:
-        """A raw call as a FLO daemon answers it; `getblock` in hex only.
-
-        getblockcount, getblockhash, getbestblockhash, getblock,
-        sendrawtransaction, getrawmempool. Raises NotFoundError for an unknown
-        block, InvalidDataError for an unknown call or form of it.
-        """
-        tip = self.tip()
-        match (method, *params):
-            case ("getblockcount",):
-                return tip.height
-            case ("getbestblockhash",):
-                return tip.hash
-            case ("getblockhash", int(height)):
-                return self._file.header(height).hash
-            case ("getblock", str(block_hash), 0 | False):
-                height = self._file.get_height(block_hash)
-                return self._file.block(height).encode().hex()
-            case ("sendrawtransaction", str(raw)):
-                return self._send_raw(raw)
-            case ("getrawmempool",):
-                return []
-        msg = f"no call {method} with {len(params)} such parameters"
-        raise InvalidDataError(msg)
-
     def verify(self) -> None:
         """Every block from the first: links, work, roots, signatures (R8, R9).
 
@@ -287,7 +254,7 @@ class EmbeddedChain:
         accepted: dict[bytes, _Accepted] = {}
         for transaction in transactions:
             txid_bytes = transaction.txid_bytes
-            if txid_bytes in self._heights or txid_bytes in accepted:
+            if txid_bytes in self._mined or txid_bytes in accepted:
                 continue
             verify_standard(transaction)
             fee = coins.verify_spend(transaction, height)
@@ -325,33 +292,16 @@ class EmbeddedChain:
     def _settle_block(self, height: int) -> None:
         for transaction in self._file.block(height).transactions:
             self._coins.apply(transaction, height)
-            self._heights[transaction.txid_bytes] = height
+            self._mined.add(transaction.txid_bytes)
             if self._keys is not None:
                 self._keys.wallet.settle(transaction)
         self._settled_height = height
-
-    def _send_raw(self, raw: str) -> Txid:
-        try:
-            data = bytes.fromhex(raw)
-        except ValueError as exc:
-            msg = "a raw transaction is given in hex"
-            raise InvalidDataError(msg) from exc
-        transaction = Transaction.parse(data)
-        self._mine([transaction])
-        return transaction.txid
 
     def _writing_keys(self) -> _Keys:
         if self._keys is None:
             msg = "the chain was opened to be read: its keys are needed to write it"
             raise NotAllowedError(msg)
         return self._keys
-
-
-def _carried(block: FloBlock) -> Iterator[Carried]:
-    for position, transaction in enumerate(block.transactions):
-        if transaction.flo_data:
-            coverage = coverage_of(transaction)
-            yield Carried(transaction.txid, position, transaction.flo_data, coverage)
 
 
 def _begin(

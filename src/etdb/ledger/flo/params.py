@@ -5,11 +5,15 @@ All begin with the same coinbase; only the header before it differs.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
+from etdb.ledger.base import LedgerInfo
 from etdb.ledger.flo.block import FloBlock, Header
 from etdb.ledger.flo.tx import Transaction
 from etdb.record.message import LedgerKind
+from etdb.record.signing import MAIN_P2PKH, TEST_P2PKH
 
 _GENESIS_COINBASE = bytes.fromhex(
     "0200000001"
@@ -36,6 +40,17 @@ class Params:
     """The easiest target, which the first block and regtest's all have."""
     genesis_time: int
     genesis_nonce: int
+    max_reorg_blocks: int
+    """A branch that leaves the chain deeper is refused by its nodes."""
+    address_version: int
+    """The first byte of an address of a key (P2PKH)."""
+    first_records: int
+    """No tomogram was published below this height."""
+
+    def info(self, first_height: int) -> LedgerInfo:
+        """The network as a ledger that is read from a height on."""
+        genesis = str(self.genesis().header.hash)
+        return LedgerInfo(genesis, self.kind, first_height, self.max_reorg_blocks)
 
     def genesis(self) -> FloBlock:
         """Block 0; its coin can never be spent."""
@@ -53,6 +68,9 @@ MAIN = Params(
     bits=0x1E0FFFF0,
     genesis_time=1371488396,
     genesis_nonce=1000112548,
+    max_reorg_blocks=100,
+    address_version=MAIN_P2PKH,
+    first_records=2_700_000,
 )
 TEST = Params(
     kind=LedgerKind.FLO_TEST,
@@ -60,6 +78,9 @@ TEST = Params(
     bits=0x1E0FFFF0,
     genesis_time=1371387277,
     genesis_nonce=1000580675,
+    max_reorg_blocks=50,
+    address_version=TEST_P2PKH,
+    first_records=0,
 )
 REGTEST = Params(
     kind=LedgerKind.FLO_REGTEST,
@@ -67,4 +88,11 @@ REGTEST = Params(
     bits=0x207FFFFF,
     genesis_time=1371387277,
     genesis_nonce=0,
+    max_reorg_blocks=10,
+    address_version=TEST_P2PKH,
+    first_records=0,
 )
+NETWORKS: Mapping[str, Params] = MappingProxyType(
+    {"main": MAIN, "test": TEST, "regtest": REGTEST}
+)
+"""By the words of the settings."""

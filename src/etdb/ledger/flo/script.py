@@ -7,6 +7,7 @@ hole).
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 from coincurve import PublicKey
@@ -88,23 +89,37 @@ def coverage_of(transaction: Transaction) -> Coverage:
 
 
 def _coverage_of_input(transaction: Transaction, index: int) -> Coverage:
-    """A signature over the number one (see `sighash`) covers nothing at all."""
     unlock = find_unlock(transaction.inputs[index].script)
     if unlock is None:
         return Coverage.UNKNOWN
-    script = pay_to(hash160(unlock.public_key))
-    covering = transaction.sighash(index, script, unlock.hash_type)
-    omitting = transaction.sighash(index, script, unlock.hash_type | OMIT_FLO_DATA)
-    if covering != omitting and _is_signed(unlock, covering):
+    script = _pay_to_key(unlock.public_key)
+    hash_type = unlock.hash_type
+    if transaction.is_data_signed(index, hash_type) and _is_signed(
+        unlock, transaction.sighash(index, script, hash_type)
+    ):
         return Coverage.COVERED
+    omitting = transaction.sighash(index, script, hash_type | OMIT_FLO_DATA)
     return Coverage.OMITTED if _is_signed(unlock, omitting) else Coverage.UNKNOWN
 
 
 def _is_signed(unlock: Unlock, sighash: bytes) -> bool:
     """High S is as good as low S: the network took both for years."""
     try:
-        key = PublicKey(unlock.public_key)
-        _, normal = signature_normalize(der_to_cdata(unlock.signature))
-        return key.verify(cdata_to_der(normal), sighash, hasher=None)
+        key = _parse_key(unlock.public_key)
+        if key.verify(unlock.signature, sighash, hasher=None):
+            return True
+        was_high, normal = signature_normalize(der_to_cdata(unlock.signature))
+        return was_high and key.verify(cdata_to_der(normal), sighash, hasher=None)
     except ValueError:
         return False
+
+
+@functools.lru_cache(maxsize=1_024)
+def _parse_key(public_key: bytes) -> PublicKey:
+    """The few keys of those who publish much are parsed once. Raises ValueError."""
+    return PublicKey(public_key)
+
+
+@functools.lru_cache(maxsize=1_024)
+def _pay_to_key(public_key: bytes) -> bytes:
+    return pay_to(hash160(public_key))

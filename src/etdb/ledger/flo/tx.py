@@ -6,6 +6,7 @@ floData belongs to the txid. Which signatures are good is in `script`.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,6 +32,7 @@ OMIT_FLO_DATA = 0x40
 """Never hashed: the old wallets' form of a signature, without floData."""
 
 FINAL_SEQUENCE = 0xFFFFFFFF
+_OUTPOINT = struct.Struct("<32sI")
 _LEAST_INPUT_BYTES = 41
 _LEAST_OUTPUT_BYTES = 9
 _OP_CODESEPARATOR = 0xAB
@@ -100,6 +102,7 @@ class Transaction:
     @classmethod
     def read(cls, cursor: Cursor) -> Transaction:
         """The next of several. Raises InvalidDataError."""
+        start = cursor.position
         version = cursor.i32()
         marker = cursor.data[cursor.position : cursor.position + 2]
         has_witness = marker == b"\x00\x01"
@@ -115,7 +118,12 @@ class Transaction:
             raise InvalidDataError(msg)
         lock_time = cursor.u32()
         flo_data = cursor.counted() if version >= 2 else b""
-        return cls(version, inputs, outputs, lock_time, flo_data, witness)
+        transaction = cls(version, inputs, outputs, lock_time, flo_data, witness)
+        if not has_witness:
+            # Numbers have one form, so these are the bytes that it encodes to.
+            read = cursor.data[start : cursor.position]
+            transaction.__dict__["_stripped"] = read
+        return transaction
 
     def encode(self) -> bytes:
         """The bytes as they are sent and stored."""
@@ -178,16 +186,15 @@ class Transaction:
         With OMIT_FLO_DATA in `hash_type`, floData is left out. SINGLE without
         an output of that index signs the number one, as in Bitcoin.
         """
-        kind = hash_type & 0x1F
-        if kind == _SIGHASH_SINGLE and index >= len(self.outputs):
+        if self._signs_one(index, hash_type):
             return (1).to_bytes(32, "little")
         is_omitted = self.version < 2 or hash_type & OMIT_FLO_DATA
         return sha256d(
             b"".join(
                 (
                     encode_i32(self.version),
-                    _encode_items(self._signed_inputs(index, script_code, hash_type)),
-                    _encode_items(self._signed_outputs(index, kind)),
+                    self._signed_inputs(index, script_code, hash_type),
+                    _encode_items(self._signed_outputs(index, hash_type & 0x1F)),
                     encode_u32(self.lock_time),
                     b"" if is_omitted else encode_bytes(self.flo_data),
                     encode_u32(hash_type & ~OMIT_FLO_DATA),
@@ -195,17 +202,31 @@ class Transaction:
             )
         )
 
-    def _signed_inputs(self, index: int, code: bytes, hash_type: int) -> Sequence[TxIn]:
-        own = self.inputs[index]._replace(script=_without_separators(code))
+    def is_data_signed(self, index: int, hash_type: int) -> bool:
+        """Whether a signature of this hash type depends on the floData at all."""
+        return not (
+            self.version < 2
+            or hash_type & OMIT_FLO_DATA
+            or self._signs_one(index, hash_type)
+        )
+
+    def _signs_one(self, index: int, hash_type: int) -> bool:
+        return hash_type & 0x1F == _SIGHASH_SINGLE and index >= len(self.outputs)
+
+    def _signed_inputs(self, index: int, code: bytes, hash_type: int) -> bytes:
+        item = self.inputs[index]
+        own = TxIn(item.outpoint, _without_separators(code), item.sequence).encode()
         if hash_type & _ANYONE_CAN_PAY:
-            return (own,)
+            return b"\x01" + own
         is_all = hash_type & 0x1F not in {_SIGHASH_NONE, _SIGHASH_SINGLE}
-        others = [
-            TxIn(item.outpoint, b"", item.sequence if is_all else 0)
+        parts = [
+            item.outpoint.encode()
+            + b"\0"
+            + (encode_u32(item.sequence) if is_all else b"\0\0\0\0")
             for item in self.inputs
         ]
-        others[index] = own
-        return others
+        parts[index] = own
+        return encode_compact(len(parts)) + b"".join(parts)
 
     def _signed_outputs(self, index: int, kind: int) -> Sequence[TxOut]:
         if kind == _SIGHASH_NONE:
@@ -221,7 +242,7 @@ def _encode_items(items: Sequence[TxIn] | Sequence[TxOut]) -> bytes:
 
 
 def _read_input(cursor: Cursor) -> TxIn:
-    outpoint = OutPoint(cursor.take(32), cursor.u32())
+    outpoint = OutPoint(*cursor.read(_OUTPOINT))
     return TxIn(outpoint, cursor.counted(), cursor.u32())
 
 

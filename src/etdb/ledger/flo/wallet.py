@@ -1,195 +1,335 @@
-"""Coins: which a chain has, which are ours, and transactions made of them.
+"""A wallet: transactions made of one key's coins.
 
 One coin in, its change out: a wallet of many coins can compose thousands of
 transactions before the first is in a block. What they spend beyond that is
-the fee, and on an embedded chain it comes back through the coinbase.
+the fee, and on an embedded chain it comes back through the coinbase. Where the
+coins come from is a `CoinSource`'s affair; nothing is sent from here.
 """
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import NamedTuple
 
-from etdb.errors import ConflictError, InvalidDataError, UnavailableError
-from etdb.ledger.flo.block import COINBASE_MATURITY
-from etdb.ledger.flo.script import Unlock, pay_to, verify_input
+from etdb.errors import InvalidDataError, UnavailableError
+from etdb.identity import Address
+from etdb.ledger.flo.coins import CoinSource
+from etdb.ledger.flo.fanout import (
+    ENOUGH_COINS,
+    LEAST_CHANGE_SAT,
+    find_fan_out,
+    share,
+)
+from etdb.ledger.flo.fee import (
+    LEAST_SAT_PER_KB,
+    SAT_PER_KB,
+    carrier_bytes,
+    fee_of,
+    show_flo,
+)
+from etdb.ledger.flo.package import Offer, Package, Purse
+from etdb.ledger.flo.params import REGTEST, Params
+from etdb.ledger.flo.script import Unlock, pay_to
 from etdb.ledger.flo.tx import SIGHASH_ALL, OutPoint, Transaction, TxIn, TxOut
-from etdb.ledger.flo.wire import encode_compact
+from etdb.record.parts import MAX_MESSAGE_BYTES
 from etdb.record.signing import PrivateKey, hash160
 
-MAX_DATA_BYTES = 1040
-"""What FLO nodes relay of floData in one transaction."""
-FEE_SAT_PER_KB = 10_000
-MAX_UNCONFIRMED_DEPTH = 1250
-"""How long a chain of unconfirmed transactions FLO nodes take."""
-_STANDARD_BYTES = range(65, 100_001)
-"""One of 64 bytes could pass as a node of the merkle tree."""
-_LEAST_CHANGE_SAT = 100_000
-_FRAME_BYTES = 10
-_INPUT_BYTES = 148
-_OUTPUT_BYTES = 34
+_SAFE_DEPTH = 25
+"""How long a chain of unconfirmed transactions even old FLO nodes take."""
 
 
-@dataclass(frozen=True, slots=True)
-class Coin:
-    """One unspent output, and the block that made it."""
+class Need(StrEnum):
+    """What must come before texts can be composed."""
 
-    output: TxOut
-    height: int
-    is_coinbase: bool
-
-    def is_mature(self, height: int) -> bool:
-        """Whether a block at this height may spend it."""
-        return not self.is_coinbase or height - self.height >= COINBASE_MATURITY
+    NOTHING = "nothing"
+    FAN_OUT = "fan-out"
+    """A transaction that splits coins; then ask again."""
+    BLOCK = "block"
+    """A block that confirms what is on its way."""
+    COINS = "coins"
 
 
-class Coins:
-    """The unspent outputs of a chain, or what is left with a group on top."""
+@dataclass(frozen=True)
+class Plan:
+    """Whether texts can be composed now, and if not, why."""
 
-    def __init__(self, below: Coins | None = None) -> None:
-        self._below = below
-        self._made: dict[OutPoint, Coin] = {}
-        self._spent: set[OutPoint] = set()
-
-    def find(self, outpoint: OutPoint) -> Coin | None:
-        """The coin, if there is one and it is not spent."""
-        coin = self._made.get(outpoint)
-        if coin is None and self._below is not None and outpoint not in self._spent:
-            return self._below.find(outpoint)
-        return coin
-
-    def apply(self, transaction: Transaction, height: int) -> None:
-        """Spend its inputs and add its outputs; nothing is checked."""
-        is_coinbase = transaction.is_coinbase
-        for item in () if is_coinbase else transaction.inputs:
-            if self._made.pop(item.outpoint, None) is None:
-                self._spent.add(item.outpoint)
-        for index, output in enumerate(transaction.outputs):
-            outpoint = OutPoint(transaction.txid_bytes, index)
-            self._made[outpoint] = Coin(output, height, is_coinbase)
-
-    def verify_spend(self, transaction: Transaction, height: int) -> int:
-        """The fee, if a block at this height may hold the transaction.
-
-        Raises ConflictError where a coin is unknown, spent or not mature, and
-        InvalidDataError where the transaction itself is wrong.
-        """
-        outpoints = {item.outpoint for item in transaction.inputs}
-        if not outpoints or len(outpoints) < len(transaction.inputs):
-            msg = f"transaction {transaction.txid} spends nothing, or a coin twice"
-            raise InvalidDataError(msg)
-        paid_sat = 0
-        for index, item in enumerate(transaction.inputs):
-            coin = self.find(item.outpoint)
-            if coin is None or not coin.is_mature(height):
-                msg = f"input {index} of {transaction.txid} cannot be spent (any more)"
-                raise ConflictError(msg)
-            verify_input(transaction, index, coin.output.script)
-            paid_sat += coin.output.value_sat
-        fee_sat = paid_sat - sum(output.value_sat for output in transaction.outputs)
-        if fee_sat < 0:
-            msg = f"transaction {transaction.txid} pays out more than it spends"
-            raise InvalidDataError(msg)
-        return fee_sat
-
-    def iter_own(self, script: bytes) -> Iterator[tuple[OutPoint, Coin]]:
-        """The coins of the chain itself that a script guards."""
-        for outpoint, coin in self._made.items():
-            if coin.output.script == script:
-                yield outpoint, coin
+    need: Need
+    needed_sat: int
+    """What they cost."""
+    spendable_sat: int
+    """What may go into fees now, unconfirmed change included."""
+    immature_sat: int
+    """What was mined less than 100 blocks ago."""
+    fan_out: Transaction | None = None
 
 
-def verify_standard(transaction: Transaction) -> None:
-    """What FLO nodes relay and an embedded chain may hold.
+class _Node(NamedTuple):
+    """What is known of one unconfirmed transaction."""
 
-    Raises InvalidDataError.
-    """
-    what = f"transaction {transaction.txid}"
-    if transaction.witness:
-        msg = f"{what} has a witness"
-        raise InvalidDataError(msg)
-    if transaction.size_bytes not in _STANDARD_BYTES:
-        msg = f"{what} has {transaction.size_bytes} bytes"
-        raise InvalidDataError(msg)
-    if len(transaction.flo_data) > MAX_DATA_BYTES:
-        msg = f"{what} carries {len(transaction.flo_data)} bytes of floData"
-        raise InvalidDataError(msg)
-
-
-def fee_sat(size_bytes: int) -> int:
-    """The fee of one coin in, one out, with floData of this size."""
-    data_bytes = len(encode_compact(size_bytes)) + size_bytes
-    return _fee_of(_FRAME_BYTES + _INPUT_BYTES + _OUTPUT_BYTES + data_bytes)
-
-
-def _fee_of(total_bytes: int) -> int:
-    return -(-total_bytes * FEE_SAT_PER_KB // 1000)
+    package: Package
+    depth: int
 
 
 class Wallet:
-    """Composes transactions of one key's coins, the shallowest coin first."""
+    """Composes transactions of one key's coins, the shallowest coin first.
 
-    def __init__(self, key: PrivateKey) -> None:
+    Not thread-safe. `sat_per_kb` is the fee rate, at least 1,000.
+    """
+
+    def __init__(
+        self,
+        key: PrivateKey,
+        *,
+        network: Params = REGTEST,
+        sat_per_kb: int = SAT_PER_KB,
+    ) -> None:
         self._key = key
         self.script = pay_to(hash160(key.public_key))
-        self._reserved: set[OutPoint] = set()
-        self._queue: list[tuple[int, int, OutPoint]] = []
+        self.address: Address = key.address(network.address_version)
+        self.sat_per_kb = max(sat_per_kb, LEAST_SAT_PER_KB)
+        self._source: CoinSource | None = None
+        self._pending: dict[bytes, Transaction] = {}
+        self._sent: set[bytes] = set()
+        self._held: set[OutPoint] = set()
+        self._forget_offers()
 
-    def load(self, coins: Coins, height: int) -> None:
-        """Take what a block at this height may spend and is not yet promised."""
-        self._queue = [
-            (0, -coin.output.value_sat, outpoint)
-            for outpoint, coin in coins.iter_own(self.script)
-            if coin.is_mature(height) and outpoint not in self._reserved
-        ]
-        heapq.heapify(self._queue)
+    def _forget_offers(self) -> None:
+        self._reserved: set[OutPoint] = set()
+        self._nodes: dict[bytes, _Node] = {}
+        self._offered: set[bytes] = set()
+        self._confirmed: dict[OutPoint, int] = {}
+        self._immature_sat = 0
+        self._purse = Purse()
+
+    def load(self, coins: CoinSource, height: int) -> None:
+        """Take what a block at this height may spend and is not yet promised.
+
+        Pending transactions that are in a block by now, or whose coins are
+        spent otherwise, are forgotten; those that a reorganisation took out of
+        the chain are pending again.
+        """
+        self._source = coins
+        undone = {item.txid_bytes: item for item in coins.list_undone()}
+        waiting = undone | self._pending
+        self._sent.update(undone)
+        self._held = {item for item in self._held if coins.find(item) is not None}
+        self._forget_offers()
+        for outpoint, coin in coins.iter_own(self.script):
+            if outpoint in self._held:
+                continue
+            if coin.is_mature(height):
+                self._confirmed[outpoint] = coin.output.value_sat
+            else:
+                self._immature_sat += coin.output.value_sat
+        self._pending = {}
+        for txid_bytes, transaction in waiting.items():
+            if self._is_viable(transaction):
+                self._admit(transaction, is_offered=txid_bytes in self._sent)
+        self._sent &= self._pending.keys()
+        for outpoint, value_sat in self._confirmed.items():
+            self._purse.push(Offer(0, -value_sat, outpoint, None))
+
+    def note_pending(self, transaction: Transaction) -> bool:
+        """A transaction of ours was sent, or is about to be sent (again).
+
+        Its coins are promised and its change is on offer. False, and nothing
+        is noted, where it is in a block already or its coins are spent.
+        """
+        txid_bytes = transaction.txid_bytes
+        if txid_bytes not in self._nodes:
+            if self._source is not None and not self._is_viable(transaction):
+                return False
+            self._admit(transaction, is_offered=True)
+        elif txid_bytes not in self._offered:
+            self._offer(transaction)
+        self._sent.add(txid_bytes)
+        return True
+
+    def list_pending(self) -> list[Transaction]:
+        """What was noted and, as of the last load, is in no block, in order."""
+        return [tx for txid, tx in self._pending.items() if txid in self._sent]
 
     def settle(self, transaction: Transaction) -> None:
-        """A block holds it: what it spends need not be remembered."""
-        self._reserved.difference_update(item.outpoint for item in transaction.inputs)
+        """A block holds it; `load` follows. Not needed with a `CoinBook`."""
+        self._pending.pop(transaction.txid_bytes, None)
+
+    def forget(self, transactions: Iterable[Transaction]) -> None:
+        """These will never be sent (again), nor what spends their change.
+
+        Their coins are on offer again after the next `load`.
+        """
+        dropped = {item.txid_bytes for item in transactions}
+        for txid_bytes, transaction in self._pending.items():
+            if any(item.outpoint.txid_bytes in dropped for item in transaction.inputs):
+                dropped.add(txid_bytes)
+        for txid_bytes in dropped:
+            self._pending.pop(txid_bytes, None)
+            self._sent.discard(txid_bytes)
+
+    def hold(self, outpoint: OutPoint) -> None:
+        """Somebody's transaction that is in no block yet spends this coin.
+
+        After the next `load` it is not on offer, and what we made of it is
+        forgotten.
+        """
+        self._held.add(outpoint)
+        self._purse.remove(outpoint)
+        self._confirmed.pop(outpoint, None)
+
+    def fee_sat(self, data_bytes: int) -> int:
+        """What carrying floData of this size costs at the wallet's fee rate."""
+        return fee_of(carrier_bytes(data_bytes), self.sat_per_kb)
 
     def compose(self, data: bytes) -> Transaction:
         """A signed transaction carrying `data`, its change back to the wallet.
 
         Raises InvalidDataError over 1,040 bytes, UnavailableError when no coin
-        is left, or none that is less than 1,250 transactions deep.
+        is left, or none that nodes would take one more transaction of.
         """
-        if len(data) > MAX_DATA_BYTES:
-            msg = f"{len(data)} bytes for one transaction; {MAX_DATA_BYTES} go in"
+        if len(data) > MAX_MESSAGE_BYTES:
+            msg = f"{len(data)} bytes for one transaction; {MAX_MESSAGE_BYTES} go in"
             raise InvalidDataError(msg)
-        fee = fee_sat(len(data))
-        depth, value_sat, outpoint = self._take_coin(fee + _LEAST_CHANGE_SAT)
-        change = TxOut(value_sat - fee, self.script)
+        fee = self.fee_sat(len(data))
+        offer = self._purse.take(fee + LEAST_CHANGE_SAT, carrier_bytes(len(data)))
+        change = TxOut(offer.value_sat - fee, self.script)
         transaction = self._sign(
-            Transaction(2, (_spend(outpoint),), (change,), 0, data)
+            Transaction(2, (_spend(offer.outpoint),), (change,), 0, data)
         )
-        self._reserved.add(outpoint)
-        made = OutPoint(transaction.txid_bytes, 0)
-        heapq.heappush(self._queue, (depth + 1, -change.value_sat, made))
+        self._admit(transaction, is_offered=True)
         return transaction
+
+    def plan(self, sizes_bytes: Sequence[int]) -> Plan:
+        """What must come before texts of these sizes can be composed.
+
+        Nothing is changed, promised or sent. With few coins, a fan-out is
+        asked for also where one long chain would do: a chain breaks where one
+        transaction of it is lost.
+        """
+        fees_sat = [self.fee_sat(size) for size in sizes_bytes]
+        needed_sat = sum(fees_sat)
+        self._purse.restore()
+        offers = list(self._purse)
+        spendable_sat = sum(
+            max(0, item.value_sat - LEAST_CHANGE_SAT) for item in offers
+        )
+        plan = Plan(Need.NOTHING, needed_sat, spendable_sat, self._immature_sat)
+        depth = _depth_for(self._purse.copy(), sizes_bytes, fees_sat)
+        is_spread = len(self._confirmed) >= ENOUGH_COINS
+        if depth is not None and (depth <= _SAFE_DEPTH or is_spread):
+            return plan
+        fan_out = self._find_fan_out()
+        if depth is not None:
+            if fan_out is None or not self._is_room_after(fan_out, sizes_bytes):
+                return plan
+            return replace(plan, need=Need.FAN_OUT, fan_out=fan_out)
+        if fan_out is not None and needed_sat < sum(o.value_sat for o in offers):
+            return replace(plan, need=Need.FAN_OUT, fan_out=fan_out)
+        if self._pending and spendable_sat >= needed_sat:
+            return replace(plan, need=Need.BLOCK)
+        # Each coin may leave a rest that the next text is too long for.
+        least_sat = max(needed_sat, spendable_sat + max(fees_sat))
+        return replace(plan, need=Need.COINS, needed_sat=least_sat)
+
+    def prepare(self, sizes_bytes: Sequence[int]) -> Transaction | None:
+        """A fan-out to be sent, noted and followed by asking again, or None.
+
+        None means that texts of these sizes can be composed now. Raises
+        UnavailableError saying what must come first: a block, or coins, how
+        many, and where to send them.
+        """
+        plan = self.plan(sizes_bytes)
+        if plan.need is Need.BLOCK:
+            msg = f"{len(self._pending)} transactions of the wallet wait for a block"
+            raise UnavailableError(msg, hint="wait for a block, then repeat")
+        if plan.need is Need.COINS:
+            raise self._too_poor(plan)
+        return plan.fan_out
 
     def fan_out(self, spent: Sequence[Transaction], count: int) -> Transaction:
         """One transaction that makes `count` equal coins of these first outputs."""
-        size_bytes = (
-            _FRAME_BYTES + len(spent) * _INPUT_BYTES + count * _OUTPUT_BYTES + 1
-        )
         total_sat = sum(item.outputs[0].value_sat for item in spent)
-        share_sat = (total_sat - _fee_of(size_bytes)) // count
-        inputs = tuple(_spend(OutPoint(item.txid_bytes, 0)) for item in spent)
+        share_sat = share(total_sat, len(spent), count, self.sat_per_kb)
+        outpoints = [OutPoint(item.txid_bytes, 0) for item in spent]
+        return self._split(outpoints, count, share_sat)
+
+    def _find_fan_out(self) -> Transaction | None:
+        """One at a time: its coins are worth waiting for."""
+        if any(not item.flo_data for item in self._pending.values()):
+            return None
+        found = find_fan_out(self._confirmed, self.sat_per_kb)
+        if found is None:
+            return None
+        return self._split(found.outpoints, found.count, found.share_sat)
+
+    def _split(
+        self, outpoints: Sequence[OutPoint], count: int, share_sat: int
+    ) -> Transaction:
         outputs = (TxOut(share_sat, self.script),) * count
+        inputs = tuple(_spend(outpoint) for outpoint in outpoints)
         return self._sign(Transaction(2, inputs, outputs))
 
-    def _take_coin(self, least_sat: int) -> tuple[int, int, OutPoint]:
-        while self._queue and self._queue[0][0] < MAX_UNCONFIRMED_DEPTH:
-            depth, negative_sat, outpoint = heapq.heappop(self._queue)
-            if -negative_sat >= least_sat:
-                return depth, -negative_sat, outpoint
-        if self._queue:
-            msg = f"every coin is {MAX_UNCONFIRMED_DEPTH} unconfirmed transactions deep"
-            raise UnavailableError(msg, hint="send what is composed first")
-        msg = "the wallet has no coin that would pay for the transaction"
-        raise UnavailableError(msg)
+    def _is_room_after(self, fan_out: Transaction, sizes_bytes: Sequence[int]) -> bool:
+        """Whether the texts fit in the one package that hangs on a fan-out."""
+        package = Package(1, fan_out.size_bytes)
+        purse = self._purse.copy()
+        for item in fan_out.inputs:
+            purse.remove(item.outpoint)
+        for offer in self._offers_of(fan_out, _Node(package, 1)):
+            purse.push(offer)
+        fees_sat = [self.fee_sat(size) for size in sizes_bytes]
+        return _depth_for(purse, sizes_bytes, fees_sat) is not None
+
+    def _is_viable(self, transaction: Transaction) -> bool:
+        """Whether each of its coins is there and promised to nothing else."""
+        return all(
+            item.outpoint not in self._reserved
+            and item.outpoint not in self._held
+            and self._is_there(item.outpoint)
+            for item in transaction.inputs
+        )
+
+    def _is_there(self, outpoint: OutPoint) -> bool:
+        parent = self._pending.get(outpoint.txid_bytes)
+        if parent is not None:
+            return outpoint.output < len(parent.outputs)
+        return self._source is not None and self._source.find(outpoint) is not None
+
+    def _admit(self, transaction: Transaction, *, is_offered: bool) -> None:
+        """Promise its coins; where said, offer what it pays to us."""
+        package, depth = None, 0
+        for item in transaction.inputs:
+            outpoint = item.outpoint
+            self._reserved.add(outpoint)
+            self._purse.remove(outpoint)
+            self._confirmed.pop(outpoint, None)
+            parent = self._nodes.get(outpoint.txid_bytes)
+            if parent is None:
+                continue
+            depth = max(depth, parent.depth)
+            if package is None:
+                package = parent.package
+            package.join(parent.package)
+        node = _Node(package or Package(), depth + 1)
+        node.package.add(transaction.size_bytes)
+        self._nodes[transaction.txid_bytes] = node
+        self._pending[transaction.txid_bytes] = transaction
+        if is_offered:
+            self._offer(transaction)
+
+    def _offer(self, transaction: Transaction) -> None:
+        txid_bytes = transaction.txid_bytes
+        self._offered.add(txid_bytes)
+        for offer in self._offers_of(transaction, self._nodes[txid_bytes]):
+            if offer.outpoint not in self._reserved:
+                self._purse.push(offer)
+
+    def _offers_of(self, transaction: Transaction, node: _Node) -> Iterator[Offer]:
+        for index, output in enumerate(transaction.outputs):
+            if output.script == self.script:
+                outpoint = OutPoint(transaction.txid_bytes, index)
+                yield Offer(node.depth, -output.value_sat, outpoint, node.package)
 
     def _sign(self, transaction: Transaction) -> Transaction:
         signed = []
@@ -200,6 +340,45 @@ class Wallet:
             )
             signed.append(item._replace(script=unlock.encode()))
         return replace(transaction, inputs=tuple(signed))
+
+    def _too_poor(self, plan: Plan) -> UnavailableError:
+        missing_sat = plan.needed_sat - plan.spendable_sat + LEAST_CHANGE_SAT
+        later = (
+            f" ({show_flo(plan.immature_sat)} more in 100 blocks at most)"
+            if plan.immature_sat
+            else ""
+        )
+        msg = (
+            f"this needs {show_flo(plan.needed_sat)} and the wallet can spend"
+            f" {show_flo(plan.spendable_sat)}{later}"
+        )
+        return UnavailableError(
+            msg,
+            hint=f"send {show_flo(missing_sat)} or more to {self.address}",
+            needed_sat=plan.needed_sat,
+            spendable_sat=plan.spendable_sat,
+            address=self.address,
+        )
+
+
+def _depth_for(
+    purse: Purse, sizes_bytes: Sequence[int], fees_sat: Sequence[int]
+) -> int | None:
+    """How deep composing these texts would go; None where it cannot be done."""
+    deepest = 0
+    for number, (size, fee) in enumerate(zip(sizes_bytes, fees_sat, strict=True)):
+        size_bytes = carrier_bytes(size)
+        try:
+            offer = purse.take(fee + LEAST_CHANGE_SAT, size_bytes)
+        except UnavailableError:
+            return None
+        package = offer.package or Package()
+        package.add(size_bytes)
+        depth = offer.depth + 1
+        deepest = max(deepest, depth)
+        change = OutPoint(b"", number)
+        purse.push(Offer(depth, fee - offer.value_sat, change, package))
+    return deepest
 
 
 def _spend(outpoint: OutPoint) -> TxIn:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from typing import Any
 
 from etdb.errors import InvalidDataError
 
@@ -14,6 +15,9 @@ _U16 = struct.Struct("<H")
 _U32 = struct.Struct("<I")
 _I32 = struct.Struct("<i")
 _U64 = struct.Struct("<Q")
+_LONG_FORMS = (_U16, _U32, _U64)
+_LEAST_LONG = (0xFD, 0x1_0000, 0x1_0000_0000)
+"""What a CompactSize of 2, 4, 8 further bytes is needed for."""
 
 
 def sha256d(data: bytes) -> bytes:
@@ -55,26 +59,38 @@ class Cursor:
         self.position = end
         return taken
 
+    def read(self, form: struct.Struct) -> tuple[Any, ...]:
+        """The values of a fixed form."""
+        try:
+            values = form.unpack_from(self.data, self.position)
+        except struct.error:
+            raise self._cut_off(form.size, "bytes") from None
+        self.position += form.size
+        return values
+
     def u32(self) -> int:
         """An unsigned 32-bit number."""
-        return int.from_bytes(self.take(4), "little")
+        return int(self.read(_U32)[0])
 
     def i32(self) -> int:
         """A signed 32-bit number."""
-        return int.from_bytes(self.take(4), "little", signed=True)
+        return int(self.read(_I32)[0])
 
     def u64(self) -> int:
         """An unsigned 64-bit number."""
-        return int.from_bytes(self.take(8), "little")
+        return int(self.read(_U64)[0])
 
     def compact(self) -> int:
         """A CompactSize; other than the shortest form is refused."""
-        first = self.take(1)[0]
+        try:
+            first = self.data[self.position]
+        except IndexError:
+            raise self._cut_off(1, "bytes") from None
+        self.position += 1
         if first < 0xFD:
             return first
-        size = {0xFD: 2, 0xFE: 4, 0xFF: 8}[first]
-        number = int.from_bytes(self.take(size), "little")
-        if len(encode_compact(number)) != size + 1:
+        number = int(self.read(_LONG_FORMS[first - 0xFD])[0])
+        if number < _LEAST_LONG[first - 0xFD]:
             msg = f"CompactSize {number} is not in its shortest form"
             raise InvalidDataError(msg)
         return number

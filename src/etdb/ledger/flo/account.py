@@ -1,0 +1,124 @@
+"""A wallet on a FLO network: its coins kept up to date with a daemon's blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from etdb.errors import UnavailableError
+from etdb.identity import Address
+from etdb.ledger.base import SignedTransaction, Tip
+from etdb.ledger.flo.block import COIN_SAT
+from etdb.ledger.flo.coinbook import CoinBook
+from etdb.ledger.flo.fee import LEAST_SAT_PER_KB, SAT_PER_KB
+from etdb.ledger.flo.params import Params
+from etdb.ledger.flo.scan import BlockReader
+from etdb.ledger.flo.tx import OutPoint, Transaction
+from etdb.ledger.flo.wallet import Wallet
+from etdb.progress import Progress
+from etdb.record.signing import PrivateKey
+
+
+@dataclass(frozen=True)
+class WalletStatus:
+    """What a wallet has, as far as its coins were looked for."""
+
+    address: Address
+    read_height: int | None
+    """The last block in which coins were looked for; None before the first."""
+    balance_sat: int
+    """What the next block may spend of it."""
+    immature_sat: int
+    """What was mined less than 100 blocks ago."""
+    coins: int
+    unconfirmed: int
+    """How many of its transactions are known to be in no block."""
+    fee_sat_per_kb: int
+
+
+class Account:
+    """A wallet and its coins. Not thread-safe; nothing is asked before it must."""
+
+    def __init__(
+        self, key: PrivateKey, network: Params, coins: CoinBook, reader: BlockReader
+    ) -> None:
+        self.wallet = Wallet(key, network=network)
+        self.coins = coins
+        self._reader = reader
+        self._loaded: Tip | None = None
+        self._is_rate_known = False
+
+    def settle(self, progress: Progress | None = None) -> None:
+        """Look for coins up to the tip. Raises UnavailableError."""
+        self._find_rate()
+        self.coins.sync(self._reader, progress)
+        if self._loaded is None or self.coins.tip() != self._loaded:
+            self.load()
+
+    def load(self) -> None:
+        """Offer the coins that were found, without what was forgotten or held."""
+        tip = self.coins.tip()
+        self.wallet.load(self.coins, 1 if tip is None else tip.height + 1)
+        self._loaded = tip
+
+    def compose(self, data: bytes) -> SignedTransaction:
+        """A signed transaction carrying `data`. Raises as `Wallet.compose`."""
+        if self._loaded is None:
+            self.settle()
+        try:
+            transaction = self.wallet.compose(data)
+        except UnavailableError:
+            # A block may have come, and coins with it.
+            self.settle()
+            transaction = self.wallet.compose(data)
+        fee_sat = self.wallet.fee_sat(len(data))
+        return SignedTransaction(transaction.txid, transaction.encode(), fee_sat)
+
+    def fee_sat(self, size_bytes: int) -> int:
+        """What carrying a text of this size costs."""
+        self._find_rate()
+        return self.wallet.fee_sat(size_bytes)
+
+    def is_in_block(self, transaction: Transaction) -> bool:
+        """Whether a block that was read holds a transaction of the wallet."""
+        return self.coins.find_height(transaction.txid) is not None
+
+    def is_spent_otherwise(self, transaction: Transaction) -> bool:
+        """Whether a block that was read spends one of its coins otherwise."""
+        spends = (self.coins.find_spend(item.outpoint) for item in transaction.inputs)
+        return any(spend and spend.txid != transaction.txid for spend in spends)
+
+    def give_up(
+        self, transactions: Sequence[Transaction], held: Sequence[OutPoint]
+    ) -> None:
+        """These will never be in a block: others hold, or have spent, their coins."""
+        for outpoint in held:
+            self.wallet.hold(outpoint)
+        self.wallet.forget(transactions)
+        self.load()
+
+    def status(self) -> WalletStatus:
+        """What it has, as of the last time that coins were looked for."""
+        self._find_rate()
+        balance, tip = self.coins.balance(), self.coins.tip()
+        return WalletStatus(
+            address=self.wallet.address,
+            read_height=None if tip is None else tip.height,
+            balance_sat=balance.mature_sat,
+            immature_sat=balance.immature_sat,
+            coins=balance.coins,
+            unconfirmed=len(self.wallet.list_pending()),
+            fee_sat_per_kb=self.wallet.sat_per_kb,
+        )
+
+    def _find_rate(self) -> None:
+        """The least that the daemon relays for, or what every daemon does."""
+        if self._is_rate_known:
+            return
+        answer = self._reader.rpc.ask("getnetworkinfo")
+        said = answer.get("relayfee") if isinstance(answer, dict) else None
+        rate = SAT_PER_KB
+        if isinstance(said, int | float) and 0 <= said < COIN_SAT:
+            rate = max(round(said * COIN_SAT), LEAST_SAT_PER_KB)
+        self.wallet.sat_per_kb = rate
+        self._is_rate_known = True

@@ -1,0 +1,274 @@
+"""JSON-RPC as FLO daemons speak it: one call or many in one request.
+
+flod and fcoin differ in what they answer, not in how. Nothing that arrives is
+believed: an answer is bounded in size and time, is JSON-RPC and is to what was
+asked, or it is an error. User and password are in no error and no repr.
+"""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+
+import urllib3
+from urllib3.exceptions import HTTPError, ProtocolError
+
+from etdb.errors import InvalidDataError, NotAllowedError, UnavailableError
+from etdb.fetch import Deadline
+
+TIMEOUT_S = 30.0
+MAX_ANSWER_BYTES = 32 * 1024 * 1024
+_ANSWER_TIMEOUTS = 4
+"""How many times the longest silence one answer may take in all."""
+_READ_BYTES = 1024 * 1024
+_CONNECTIONS = 4
+_MAX_MESSAGE_CHARACTERS = 300
+_HINT_LOGIN = "look at the settings ledger.user and ledger.password_file"
+_HINT_ADDRESS = "look at the setting ledger.url, and whether the daemon runs"
+
+Call = tuple[object, ...]
+"""A method and its parameters."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A daemon's own words for why it does not do what it was asked."""
+
+    code: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.code})"
+
+
+class Rpc:
+    """One daemon. Keeps connections; may be used by many threads.
+
+    `timeout_s` is the longest silence; an answer may take four times as long.
+    Raises InvalidDataError for what is no address of http or https.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        user: str = "",
+        password: str = "",
+        *,
+        timeout_s: float = TIMEOUT_S,
+        max_answer_bytes: int = MAX_ANSWER_BYTES,
+    ) -> None:
+        parts = _split(url)
+        self.address = urlunsplit(
+            (parts.scheme, parts.netloc.rpartition("@")[2], parts.path or "/", "", "")
+        )
+        """Where the daemon is, without user and password."""
+        self._headers = {
+            "Content-Type": "application/json",
+            "Accept-Encoding": "identity",
+            "User-Agent": "etdb",
+        } | _authorization(parts, user, password)
+        self._timeout_s = timeout_s
+        self._max_answer_bytes = max_answer_bytes
+        self._ids = itertools.count(1)
+        self._pool = urllib3.PoolManager(
+            maxsize=_CONNECTIONS,
+            retries=False,
+            timeout=urllib3.Timeout(connect=timeout_s, read=timeout_s),
+        )
+
+    def __repr__(self) -> str:
+        return f"Rpc({self.address!r})"
+
+    def __enter__(self) -> Rpc:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Drop the connections."""
+        self._pool.clear()
+
+    def call(self, method: str, *params: object) -> Any:
+        """The result of one call.
+
+        Raises UnavailableError, with `facts` of `rpc_code` and `rpc_message`
+        where the daemon refuses, NotAllowedError where it does not know us.
+        """
+        result = self.ask(method, *params)
+        if isinstance(result, Refusal):
+            raise self.refused(method, result)
+        return result
+
+    def ask(self, method: str, *params: object) -> Any | Refusal:
+        """As `call`, but a refusal is returned."""
+        number = next(self._ids)
+        answered, outcome = self._outcome(
+            self._post(_request(number, (method, *params)))
+        )
+        # Where a daemon cannot read a request it cannot name it either.
+        is_unread = answered is None and isinstance(outcome, Refusal)
+        if answered != number and not is_unread:
+            raise self._strange("an answer to something else")
+        return outcome
+
+    def batch(self, calls: Sequence[Call]) -> list[Any | Refusal]:
+        """The results of many calls in one request, in the order of the calls.
+
+        Refusals are among them. Raises as `call` does.
+        """
+        if not calls:
+            return []
+        numbers = [next(self._ids) for _ in calls]
+        answers = self._post([*map(_request, numbers, calls)])
+        if isinstance(answers, Mapping):
+            _, outcome = self._outcome(answers)
+            if isinstance(outcome, Refusal):
+                raise self.refused("a batch of calls", outcome)
+            raise self._strange("one answer to many calls")
+        # Daemons may answer in any order.
+        outcomes = dict(map(self._outcome, answers))
+        if len(answers) != len(calls) or outcomes.keys() != {*numbers}:
+            raise self._strange("not one answer to each call")
+        return [outcomes[number] for number in numbers]
+
+    def refused(self, what: str, refusal: Refusal) -> UnavailableError:
+        """The error for a refusal that nothing can be done about."""
+        msg = f"the FLO daemon at {self.address} refuses {what}: {refusal}"
+        return UnavailableError(msg, rpc_code=refusal.code, rpc_message=refusal.message)
+
+    def _outcome(self, answer: object) -> tuple[int | None, Any | Refusal]:
+        """Which call an answer is to, and its result or refusal."""
+        if not isinstance(answer, Mapping):
+            raise self._strange("an answer is no object")
+        number, error = answer.get("id"), answer.get("error")
+        if number is not None and type(number) is not int:
+            raise self._strange("an answer to something else")
+        if error is not None:
+            return number, self._refusal(error)
+        if "result" not in answer:
+            raise self._strange("neither result nor error")
+        return number, answer["result"]
+
+    def _refusal(self, error: object) -> Refusal:
+        if not isinstance(error, Mapping):
+            raise self._strange("an error is no object")
+        code = error.get("code")
+        said = str(error.get("message"))[:_MAX_MESSAGE_CHARACTERS]
+        clean = "".join(c if c.isprintable() else " " for c in said)
+        return Refusal(code if type(code) is int else 0, clean)
+
+    def _post(self, request: object) -> Any:
+        """Whatever JSON is answered, by whatever status."""
+        status, body = self._exchange(json.dumps(request).encode())
+        if status in {401, 403}:
+            msg = f"the FLO daemon at {self.address} does not accept user and password"
+            raise NotAllowedError(msg, hint=_HINT_LOGIN, status=status)
+        try:
+            answer = json.loads(body)
+        except (ValueError, RecursionError) as exc:
+            raise self._unreadable(status) from exc
+        is_answer = isinstance(answer, Mapping) and "id" in answer
+        if not is_answer and not isinstance(answer, list):
+            raise self._unreadable(status)
+        return answer
+
+    def _exchange(self, request: bytes) -> tuple[int, bytearray]:
+        deadline = Deadline(time.monotonic() + _ANSWER_TIMEOUTS * self._timeout_s)
+        try:
+            response = self._send(request)
+            try:
+                body = self._read(response, deadline)
+                response.release_conn()
+                return response.status, body
+            finally:
+                response.close()
+        except (HTTPError, OSError, ValueError) as exc:
+            reason = str(exc).rpartition(": ")[2] or type(exc).__name__
+            msg = f"no answer from the FLO daemon at {self.address}: {reason}"
+            raise UnavailableError(msg, hint=_HINT_ADDRESS) from exc
+
+    def _send(self, request: bytes) -> urllib3.BaseHTTPResponse:
+        """The answer once it begins.
+
+        Daemons close connections that were idle for a few seconds, some just
+        as the next request comes. All calls may be repeated, so it is asked
+        once more.
+        """
+        try:
+            return self._send_once(request)
+        except ProtocolError:
+            return self._send_once(request)
+
+    def _send_once(self, request: bytes) -> urllib3.BaseHTTPResponse:
+        return self._pool.request(
+            "POST",
+            self.address,
+            body=request,
+            headers=self._headers,
+            preload_content=False,
+            redirect=False,
+        )
+
+    def _read(
+        self, response: urllib3.BaseHTTPResponse, deadline: Deadline
+    ) -> bytearray:
+        body = bytearray()
+        while data := response.read1(_READ_BYTES, decode_content=False):
+            body += data
+            if len(body) > self._max_answer_bytes:
+                limit = self._max_answer_bytes
+                msg = (
+                    f"the FLO daemon at {self.address} answers with over {limit} bytes"
+                )
+                raise UnavailableError(msg, limit_bytes=limit)
+            deadline.check(self.address)
+        return body
+
+    def _unreadable(self, status: int) -> UnavailableError:
+        if status == 200:
+            return self._strange("not JSON, or cut off")
+        msg = f"the FLO daemon at {self.address} answers with status {status}"
+        return UnavailableError(msg, hint=_HINT_ADDRESS, status=status)
+
+    def _strange(self, why: str) -> UnavailableError:
+        msg = f"what answers at {self.address} does not speak JSON-RPC: {why}"
+        return UnavailableError(msg, hint=_HINT_ADDRESS)
+
+
+def _request(number: int, call: Call) -> dict[str, object]:
+    method, *params = call
+    return {"jsonrpc": "1.0", "id": number, "method": method, "params": params}
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        if parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0:
+            return parts
+    except ValueError:
+        pass
+    # What is no address may hold a password all the same: it is not quoted.
+    msg = "the FLO daemon's address must look like http://127.0.0.1:7313"
+    raise InvalidDataError(msg, hint="look at the setting ledger.url")
+
+
+def _authorization(parts: SplitResult, user: str, password: str) -> dict[str, str]:
+    name = user or unquote(parts.username or "")
+    secret = password or unquote(parts.password or "")
+    if not name and not secret:
+        return {}
+    token = base64.b64encode(f"{name}:{secret}".encode()).decode("ascii")
+    return {"Authorization": f"Basic {token}"}

@@ -1,0 +1,276 @@
+"""Whatever a daemon answers is a result, a refusal or one clear error."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from etdb.errors import (
+    EtdbError,
+    InvalidDataError,
+    NotAllowedError,
+    UnavailableError,
+)
+from etdb.ledger.flo.rpc import Refusal, Rpc
+from etdb.testing.daemon import LOGIN, Dialect, FakeDaemon, Fault
+
+USER, PASSWORD = LOGIN
+
+
+@pytest.fixture(params=["flod", "fcoin"])
+def daemon(request: pytest.FixtureRequest) -> Iterator[FakeDaemon]:
+    dialect: Dialect = request.param
+    with FakeDaemon(dialect) as running:
+        yield running
+
+
+@pytest.fixture
+def rpc(daemon: FakeDaemon) -> Iterator[Rpc]:
+    with Rpc(daemon.url, *LOGIN) as open_rpc:
+        yield open_rpc
+
+
+def ask_all_ways(rpc: Rpc) -> list[EtdbError]:
+    """The errors of one call and of a batch of two."""
+    errors = []
+    for ask in (
+        lambda: rpc.call("getblockcount"),
+        lambda: rpc.batch([("getblockcount",), ("getbestblockhash",)]),
+    ):
+        with pytest.raises(EtdbError) as caught:
+            ask()
+        errors.append(caught.value)
+    return errors
+
+
+def test_one_call_has_its_result(daemon: FakeDaemon, rpc: Rpc) -> None:
+    assert rpc.call("getblockcount") == 110
+    assert rpc.call("getblockhash", 110) == daemon.chain.tip().hash
+
+
+def test_a_batch_is_one_request_answered_in_order(daemon: FakeDaemon, rpc: Rpc) -> None:
+    heights = [3, 1, 2, 3]
+
+    hashes = rpc.batch([("getblockhash", height) for height in heights])
+
+    assert hashes == [daemon.chain.blocks[h].header.hash for h in heights]
+    assert len(daemon.requests) == 1
+
+
+def test_answers_of_a_batch_are_told_apart_by_their_ids(
+    daemon: FakeDaemon, rpc: Rpc
+) -> None:
+    daemon.faults = [Fault("shuffled")]
+
+    assert rpc.batch([("getblockcount",), ("getblockhash", 0)]) == [
+        110,
+        daemon.chain.blocks[0].header.hash,
+    ]
+
+
+def test_no_calls_are_no_request(daemon: FakeDaemon, rpc: Rpc) -> None:
+    assert rpc.batch([]) == []
+    assert daemon.requests == []
+
+
+def test_a_refusal_is_among_the_results_of_a_batch(rpc: Rpc) -> None:
+    known, unknown = rpc.batch([("getblockcount",), ("getblockhash", 111)])
+
+    assert known == 110
+    assert unknown == Refusal(-8, "Block height out of range")
+
+
+def test_a_refusal_of_one_call_is_an_error_with_the_daemons_words(rpc: Rpc) -> None:
+    with pytest.raises(UnavailableError, match="out of range") as caught:
+        rpc.call("getblockhash", 111)
+
+    assert caught.value.facts == {
+        "rpc_code": -8,
+        "rpc_message": "Block height out of range",
+    }
+    assert rpc.ask("getblockhash", 111) == Refusal(-8, "Block height out of range")
+
+
+def test_an_unknown_method_is_a_refusal_too(rpc: Rpc) -> None:
+    refusal = rpc.ask("getflodata")
+
+    assert isinstance(refusal, Refusal)
+    assert refusal.code == -32601
+
+
+def test_a_refusal_in_words_that_a_terminal_would_obey_is_made_plain(
+    daemon: FakeDaemon, rpc: Rpc
+) -> None:
+    daemon.faults = [Fault("refuse", at=-1, value="\x1b[2Jno\n" + "x" * 1_000)]
+
+    refusal = rpc.ask("getblockcount")
+
+    assert isinstance(refusal, Refusal)
+    assert refusal.message.isprintable()
+    assert len(refusal.message) == 300
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_login_that_is_not_accepted_names_the_settings(
+    daemon: FakeDaemon, rpc: Rpc, status: int
+) -> None:
+    daemon.faults = [Fault("status", at=status)]
+
+    for error in ask_all_ways(rpc):
+        assert isinstance(error, NotAllowedError)
+        assert "ledger.user" in error.hint
+        assert "ledger.password_file" in error.hint
+
+
+def test_a_wrong_password_is_in_no_error_and_no_repr(daemon: FakeDaemon) -> None:
+    secret = "s3cret-and-wrong"
+    with Rpc(daemon.url, USER, secret) as rpc:
+        for error in ask_all_ways(rpc):
+            assert isinstance(error, NotAllowedError)
+            assert secret not in f"{error!r}{error.hint}{error.facts}"
+        assert secret not in repr(rpc)
+        assert USER not in repr(rpc)
+
+
+def test_a_login_in_the_address_is_used_and_not_shown(daemon: FakeDaemon) -> None:
+    secret = PASSWORD.replace(" ", "%20")
+    url = daemon.url.replace("//", f"//{USER}:{secret}@")
+    with Rpc(url) as rpc:
+        assert rpc.call("getblockcount") == 110
+        daemon.faults = [Fault("html", at=500)]
+        for error in ask_all_ways(rpc):
+            assert secret not in error.message
+            assert PASSWORD not in error.message
+        assert secret not in repr(rpc)
+
+
+FAULTS = {
+    "no page": Fault("status", at=404),
+    "status 500 without a body": Fault("status", at=500),
+    "status 503 without a body": Fault("status", at=503),
+    "a redirect": Fault("status", at=302),
+    "HTML": Fault("html", at=200),
+    "HTML of status 500": Fault("html", at=500),
+    "half a body": Fault("half"),
+    "a connection that ends in the body": Fault("torn"),
+    "bytes that are no text": Fault("garbage"),
+    "JSON nested beyond measure": Fault("garbage", value=b"[" * 200_000),
+    "JSON that is no answer": Fault("bare"),
+    "an answer without an id": Fault("garbage", value=b'{"error":{"message":"no"}}'),
+    "a number beyond measure": Fault("garbage", value=b'{"id":' + b"9" * 9_999),
+    "an answer to something else": Fault("foreign"),
+    "each answer twice": Fault("twice"),
+    "a daemon that is starting": Fault("warming"),
+    "a connection that ends without an answer": Fault("lost"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_whatever_else_is_wrong_is_unavailable(
+    daemon: FakeDaemon, rpc: Rpc, name: str
+) -> None:
+    daemon.faults = [FAULTS[name]]
+
+    for error in ask_all_ways(rpc):
+        assert type(error) is UnavailableError
+        assert daemon.url.removeprefix("http://") in error.message
+
+    daemon.faults = []
+    assert rpc.call("getblockcount") == 110
+
+
+def test_a_connection_that_ended_unheard_is_made_anew(
+    daemon: FakeDaemon, rpc: Rpc
+) -> None:
+    """As where a daemon closes an idle one just as the next call comes."""
+    rpc.call("getblockcount")
+    daemon.faults = [Fault("lost", times=1)]
+
+    assert rpc.call("getblockcount") == 110
+    assert len(daemon.requests) == 3
+
+
+def test_an_answer_beyond_the_limit_is_not_read(daemon: FakeDaemon) -> None:
+    daemon.faults = [Fault("huge", at=8 * 1024 * 1024)]
+    with Rpc(daemon.url, *LOGIN, max_answer_bytes=100_000) as rpc:
+        for error in ask_all_ways(rpc):
+            assert type(error) is UnavailableError
+            assert error.facts["limit_bytes"] == 100_000
+
+
+def test_below_the_limit_the_same_answer_is_read_and_is_not_json(
+    daemon: FakeDaemon, rpc: Rpc
+) -> None:
+    daemon.faults = [Fault("huge", at=1024 * 1024)]
+
+    for error in ask_all_ways(rpc):
+        assert "limit_bytes" not in error.facts
+
+
+def test_a_daemon_that_says_nothing_is_given_up(daemon: FakeDaemon) -> None:
+    daemon.faults = [Fault("stalled")]
+    with Rpc(daemon.url, *LOGIN, timeout_s=0.05) as rpc:
+        for error in ask_all_ways(rpc):
+            assert type(error) is UnavailableError
+
+
+def test_a_daemon_that_drips_is_given_up() -> None:
+    """Never silent for long, and never done."""
+    done = threading.Event()
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def drip() -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(65_536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+            while not done.wait(0.01):
+                try:
+                    connection.sendall(b" ")
+                except OSError:
+                    return
+
+    thread = threading.Thread(target=drip)
+    thread.start()
+    try:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        with (
+            Rpc(url, timeout_s=0.1) as rpc,
+            pytest.raises(UnavailableError, match="slow"),
+        ):
+            rpc.call("getblockcount")
+    finally:
+        done.set()
+        thread.join()
+        server.close()
+
+
+def test_a_daemon_that_is_not_there_is_unavailable() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+    with Rpc(url, *LOGIN) as rpc:
+        for error in ask_all_ways(rpc):
+            assert type(error) is UnavailableError
+            assert "ledger.url" in error.hint
+
+
+@pytest.mark.parametrize(
+    "url", ["", "127.0.0.1:7313", "ftp://there:1", "http://:1", "http://u:pw@x:99999"]
+)
+def test_what_is_no_address_is_refused_and_not_quoted(url: str) -> None:
+    with pytest.raises(InvalidDataError) as caught:
+        Rpc(url)
+
+    assert "pw" not in str(caught.value)
+    assert "ledger.url" in caught.value.hint
+
+
+def test_many_threads_share_one_daemon(daemon: FakeDaemon, rpc: Rpc) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        hashes = pool.map(lambda height: rpc.call("getblockhash", height), range(50))
+
+    assert list(hashes) == [block.header.hash for block in daemon.chain.blocks[:50]]

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from etdb.errors import (
     UnavailableError,
 )
 from etdb.index import queries
-from etdb.index.db import Index, find_tip, get_ledger_kind, list_ledgers
+from etdb.index.db import Index, find_tip, get_ledger, list_ledgers
 from etdb.index.schema import blocks
 from etdb.ledger.base import LedgerInfo
 from etdb.record.message import LedgerKind
@@ -25,6 +26,7 @@ from etdb.testing.ledger import MemoryLedger
 
 ONE = LedgerInfo("one", LedgerKind.EMBEDDED)
 TWO = LedgerInfo("two", LedgerKind.FLO_MAIN)
+LATER = LedgerInfo("later", LedgerKind.FLO_MAIN, first_height=1_000)
 
 
 def test_a_new_index_knows_its_ledgers_and_no_blocks(tmp_path: Path) -> None:
@@ -34,9 +36,9 @@ def test_a_new_index_knows_its_ledgers_and_no_blocks(tmp_path: Path) -> None:
     ):
         assert list_ledgers(connection) == [ONE, TWO]
         assert find_tip(connection, "one") is None
-        assert get_ledger_kind(connection, "two") is LedgerKind.FLO_MAIN
+        assert get_ledger(connection, "two") == TWO
         with pytest.raises(NotFoundError):
-            get_ledger_kind(connection, "three")
+            get_ledger(connection, "three")
 
 
 def test_an_index_is_opened_again_whatever_the_order_of_its_ledgers(
@@ -50,16 +52,70 @@ def test_an_index_is_opened_again_whatever_the_order_of_its_ledgers(
 
 @pytest.mark.parametrize(
     "others",
-    [[TWO], [], [ONE, TWO], [LedgerInfo("one", LedgerKind.FLO_REGTEST)]],
-    ids=["another", "none", "one more", "another kind"],
+    [
+        [TWO],
+        [],
+        [LedgerInfo("one", LedgerKind.FLO_REGTEST)],
+        [LedgerInfo("one", LedgerKind.EMBEDDED, first_height=5)],
+    ],
+    ids=["another", "none", "another kind", "another first height"],
 )
 def test_an_index_of_other_ledgers_is_refused(
     tmp_path: Path, others: list[LedgerInfo]
 ) -> None:
     Index.create(tmp_path / "i.sqlite", [ONE]).close()
 
-    with pytest.raises(ConflictError, match="another network"):
+    with pytest.raises(ConflictError, match="another network") as caught:
         Index.open(tmp_path / "i.sqlite", others)
+
+    assert "rebuild" in caught.value.hint
+
+
+def test_a_ledger_that_is_new_to_an_index_is_added_empty(
+    make_index: Callable[..., Index], ledger: MemoryLedger, tmp_path: Path
+) -> None:
+    ledger.mine("a")
+    held = make_index(ledger)
+
+    with (
+        Index.open(held.path, [ledger.info, LATER]) as index,
+        index.read() as connection,
+    ):
+        assert list_ledgers(connection) == [LATER, ledger.info]
+        assert find_tip(connection, LATER.id) is None
+        assert find_tip(connection, ledger.info.id) == ledger.tip()
+    Index.open(held.path, [ledger.info, LATER]).close()
+    with pytest.raises(ConflictError, match="another network"):
+        Index.open(held.path, [ledger.info])
+
+
+def test_nothing_is_added_where_another_ledger_is_held(tmp_path: Path) -> None:
+    Index.create(tmp_path / "i.sqlite", [ONE]).close()
+
+    with pytest.raises(ConflictError):
+        Index.open(tmp_path / "i.sqlite", [TWO])
+
+    Index.open(tmp_path / "i.sqlite", [ONE]).close()
+
+
+def test_how_deep_a_ledger_may_be_reorganised_is_no_part_of_an_index(
+    tmp_path: Path,
+) -> None:
+    Index.create(tmp_path / "i.sqlite", [ONE]).close()
+
+    Index.open(tmp_path / "i.sqlite", [replace(ONE, max_reorg_blocks=9)]).close()
+
+
+def test_several_processes_may_add_a_ledger_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "i.sqlite"
+    Index.create(path, [ONE]).close()
+
+    def open_it(_: int) -> list[LedgerInfo]:
+        with Index.open(path, [ONE, TWO]) as index, index.read() as connection:
+            return list_ledgers(connection)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(open_it, range(8))) == [[ONE, TWO]] * 8
 
 
 def test_nothing_is_created_by_opening(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -67,6 +69,10 @@ class Reader:
         return self._ledger.raw_transaction(height, position)
 
 
+def height_of(index: Index) -> Any:
+    return queries.status(index)["ledgers"][0]["height"]
+
+
 def publish_some(ledger: MemoryLedger, author: Author, number: int) -> None:
     for each in range(number):
         artifact = author.artifact({"sid": f"s{each}"}, timestamp=SIGNED_AT + each)
@@ -129,6 +135,143 @@ def test_following_stops_when_told_at_some_block(
 
     assert applied == following.MAX_BATCH_BLOCKS
     assert follow(index, ledger) == following.MAX_BATCH_BLOCKS
+
+
+def test_the_lock_is_held_for_one_batch_at_a_time(
+    make_index: Make, ledger: MemoryLedger
+) -> None:
+    index = make_index(ledger)
+    for _ in range(2 * following.MAX_BATCH_BLOCKS):
+        ledger.mine("a")
+    held: list[int] = []
+
+    @contextlib.contextmanager
+    def writing() -> Iterator[None]:
+        before = height_of(index)
+        yield
+        held.append(height_of(index) - before)
+
+    follow(index, ledger, writing=writing)
+
+    assert held == [following.MAX_BATCH_BLOCKS] * 2
+
+
+def test_going_back_is_done_under_the_lock(
+    make_index: Make, ledger: MemoryLedger, author: Author
+) -> None:
+    publish_some(ledger, author, 3)
+    index = make_index(ledger)
+    heights: list[int] = []
+
+    @contextlib.contextmanager
+    def writing() -> Iterator[None]:
+        yield
+        heights.append(height_of(index))
+
+    ledger.reorganise(2)
+    follow(index, ledger, writing=writing)
+
+    assert heights == [1, 4]
+
+
+def test_nothing_is_locked_where_nothing_is_new(
+    make_index: Make, ledger: MemoryLedger
+) -> None:
+    index = make_index(ledger)
+
+    def writing() -> contextlib.AbstractContextManager[None]:
+        raise AssertionError
+
+    assert follow(index, ledger, writing=writing) == 0
+
+
+@pytest.mark.parametrize("theirs", [1, 3, 5])
+def test_blocks_that_another_process_applied_meanwhile_are_not_applied_again(
+    theirs: int, make_index: Make, dump: Dump, ledger: MemoryLedger, author: Author
+) -> None:
+    index = make_index(ledger)
+    publish_some(ledger, author, 5)
+    waited: list[int] = []
+
+    @contextlib.contextmanager
+    def writing() -> Iterator[None]:
+        if not waited:
+            waited.append(follow(index, ledger, to_height=theirs))
+        yield
+
+    assert follow(index, ledger, writing=writing) == 5 - theirs
+    assert dump(index) == dump(make_index(ledger))
+
+
+def test_what_another_process_undid_meanwhile_is_not_undone_again(
+    make_index: Make, dump: Dump, ledger: MemoryLedger, author: Author
+) -> None:
+    publish_some(ledger, author, 5)
+    index = make_index(ledger)
+    ledger.reorganise(3)
+    waited: list[int] = []
+
+    @contextlib.contextmanager
+    def writing() -> Iterator[None]:
+        if not waited:
+            waited.append(follow(index, ledger))
+        yield
+
+    assert follow(index, ledger, writing=writing) == 0
+    assert dump(index) == dump(make_index(ledger))
+
+
+def test_a_lock_that_cannot_be_had_leaves_the_index_as_it_was(
+    make_index: Make, dump: Dump, ledger: MemoryLedger, author: Author
+) -> None:
+    index = make_index(ledger)
+    publish_some(ledger, author, 2)
+    before = dump(index)
+
+    def writing() -> contextlib.AbstractContextManager[None]:
+        raise UnavailableError("another process writes")
+
+    with pytest.raises(UnavailableError):
+        follow(index, ledger, writing=writing)
+
+    assert dump(index) == before
+
+
+def test_following_that_was_stopped_goes_on_where_it_was(
+    make_index: Make, dump: Dump, ledger: MemoryLedger, author: Author
+) -> None:
+    index = make_index(ledger)
+    for _ in range(3 * following.MAX_BATCH_BLOCKS):
+        ledger.mine("a")
+    publish_some(ledger, author, 2)
+
+    calls = 0
+    while follow(index, ledger, stop=itertools.cycle([False, True]).__next__):
+        calls += 1
+
+    assert calls == 4
+    assert dump(index) == dump(make_index(ledger))
+
+
+@pytest.mark.parametrize("first", [0, 1, 3, 7])
+def test_a_ledger_is_read_from_its_first_height_on(
+    first: int, make_index: Make, dump: Dump, ledger: MemoryLedger, author: Author
+) -> None:
+    ledger.info = replace(ledger.info, first_height=first)
+    index = make_index(ledger)
+    publish_some(ledger, author, 5)
+
+    follow(index, ledger)
+
+    assert len(queries.search(index, limit=50).results) == min(5, max(0, 6 - first))
+    assert height_of(index) == (5 if first <= 5 else None)
+    publish_some(ledger, author, 3)
+    follow(index, ledger)
+    assert height_of(index) == 8
+    ledger.reorganise(8)
+    follow(index, ledger)
+    assert dump(index) == dump(make_index(ledger))
+    assert check(index, [ledger]) == []
 
 
 def test_following_ends_at_a_height_if_told(

@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy import func, select
 
+from etdb.identity import Txid
 from etdb.index import queries
 from etdb.index.db import Index
 from etdb.index.follow import follow
 from etdb.index.schema import messages, parts
 from etdb.ledger.base import SignedTransaction
-from etdb.record.message import LedgerKind
+from etdb.record.message import Coverage, LedgerKind
 from etdb.record.parts import encode_part
 from etdb.testing.ledger import MemoryLedger
 from etdb.testing.records import Author, digest_in
 
 Compose = Callable[..., Sequence[SignedTransaction]]
 Make = Callable[..., Index]
+Dump = Callable[[Index], Any]
 
 NOTE = "A synthetic note that takes several parts. " * 50
+
+
+def renamed(sent: SignedTransaction, txid: str) -> SignedTransaction:
+    """The same under another txid, as if ground or malleated."""
+    return replace(sent, txid=Txid(txid))
 
 
 @pytest.fixture
@@ -143,6 +151,166 @@ def test_what_a_set_that_is_complete_gets_later_changes_nothing(
     assert [height for height, *_ in anchors(make_index(ledger))] == [1]
 
 
+def test_two_sets_whose_txids_begin_alike_are_kept_apart(
+    make_index: Make, ledger: MemoryLedger, author: Author
+) -> None:
+    """Ten digits can be ground: the references in full tell the sets apart."""
+    texts = [
+        author.publish(author.artifact({"artNotes": NOTE, "sid": sid}))
+        for sid in ("honest", "other")
+    ]
+    ground = []
+    for text in texts:
+        first = ledger.compose(author.part_texts(text)[0].encode())
+        ground.append(renamed(first, "ab" * 5 + first.txid[10:]))
+    rest = [
+        author.part_texts(text, first.txid)[1:]
+        for text, first in zip(texts, ground, strict=True)
+    ]
+    ledger.send([ground[1], ground[0]])
+    ledger.mine(*rest[1][1:], *rest[0])
+    ledger.mine(rest[1][0])
+    index = make_index(ledger)
+
+    for text, first in zip(texts, ground, strict=True):
+        assert queries.get_text(index, digest_in(text)) == text
+        assert queries.get_record(index, first.txid)["id"] == digest_in(text)
+
+
+def test_short_references_to_a_ground_txid_join_both_sets(
+    make_index: Make, ledger: MemoryLedger, author: Author, text: str
+) -> None:
+    """R7 as it stands: what the other one then says is its own affair."""
+    common = "ab" * 5
+    forged = author.part_texts(text)[0].replace("Synthetic", "Forged")
+    pieces = author.part_texts(text, common)
+    firsts = [
+        renamed(sent, common + sent.txid[10:])
+        for sent in (ledger.compose(each.encode()) for each in (pieces[0], forged))
+    ]
+    ledger.send(firsts)
+    ledger.mine(*pieces[1:])
+    index = make_index(ledger)
+
+    assert queries.get_text(index, digest_in(text)) == text
+    assert [row["code"] for row in queries.list_rejected(index).results] == ["R7"]
+
+
+def test_a_part_0_that_came_under_another_txid_begins_no_set_of_the_others(
+    make_index: Make,
+    ledger: MemoryLedger,
+    author: Author,
+    text: str,
+    in_parts: Compose,
+) -> None:
+    """Malleated in flight: the set is signed anew, and the old parts are left."""
+    first, *rest = in_parts(ledger, author, text)
+    ledger.send([renamed(first, "cd" * 32), *rest])
+    index = make_index(ledger)
+    assert anchors(index) == []
+
+    again = author.part_texts(text, "cd" * 32)[1:]
+    ledger.mine(*again)
+    follow(index, ledger)
+
+    assert anchors(index) == [(2, len(again), "cd" * 32)]
+    assert queries.get_text(index, digest_in(text)) == text
+
+
+def test_a_txid_that_comes_twice_is_one_set(
+    make_index: Make,
+    dump: Dump,
+    ledger: MemoryLedger,
+    author: Author,
+    text: str,
+    in_parts: Compose,
+) -> None:
+    first, *rest = in_parts(ledger, author, text)
+    whole = [each.raw[8:] for each in rest]
+    ledger.send([first, *rest])
+    twice = ledger.mine(*whole)
+    index = make_index(ledger)
+    before = anchors(index)
+
+    same = replace(twice.carried[0], txid=first.txid, data=first.raw[8:])
+    ledger._extend([same])
+    follow(index, ledger)
+
+    assert anchors(index) == before
+    assert dump(index) == dump(make_index(ledger))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_set_that_lost_parts_awaits_them_again(
+    *,
+    seed: int,
+    make_index: Make,
+    dump: Dump,
+    ledger: MemoryLedger,
+    author: Author,
+    text: str,
+    in_parts: Compose,
+) -> None:
+    sent = list(in_parts(ledger, author, text))
+    random.Random(seed).shuffle(sent)
+    for transaction in sent:
+        ledger.send([transaction])
+    index = make_index(ledger)
+
+    for depth in range(1, len(sent) + 1):
+        ledger.reorganise(depth)
+        follow(index, ledger)
+        assert anchors(index) == []
+        assert dump(index) == dump(make_index(ledger))
+        ledger.send(sent)
+        follow(index, ledger)
+        assert len(anchors(index)) == 1
+        assert dump(index) == dump(make_index(ledger))
+
+
+@pytest.mark.parametrize(
+    ("carried", "said"),
+    [
+        ("ccc", "covered"),
+        ("cuc", "unknown"),
+        ("uco", "omitted"),
+        ("ocu", "omitted"),
+    ],
+)
+def test_a_message_is_covered_as_the_least_covered_of_its_parts(
+    carried: str, said: str, make_index: Make, ledger: MemoryLedger, author: Author
+) -> None:
+    text = author.publish(author.artifact({"artNotes": NOTE[:1300]}))
+    names = {"c": Coverage.COVERED, "u": Coverage.UNKNOWN, "o": Coverage.OMITTED}
+    first, *coverages = [names[letter] for letter in carried]
+    block = ledger.mine(author.part_texts(text)[0], coverage=first)
+    rest = author.part_texts(text, block.carried[0].txid)[1:]
+    assert len(rest) == len(coverages)
+    for part, coverage in zip(rest, coverages, strict=True):
+        ledger.mine(part, coverage=coverage)
+    forged = author.part_texts(text, block.carried[0].txid[:20])[1]
+    ledger.mine(forged, coverage=Coverage.OMITTED)
+
+    record = queries.get_record(make_index(ledger), digest_in(text))
+
+    assert record["anchor"]["coverage"] == said
+    assert [anchor["coverage"] for anchor in record["anchors"]] == [said]
+
+
+@pytest.mark.parametrize("coverage", list(Coverage))
+def test_a_message_in_one_transaction_is_covered_as_that_is(
+    coverage: Coverage, make_index: Make, ledger: MemoryLedger, author: Author
+) -> None:
+    text = author.publish()
+    ledger.mine(text, coverage=coverage)
+    ledger.mine(text)
+
+    record = queries.get_record(make_index(ledger), digest_in(text))
+
+    assert record["anchor"]["coverage"] == coverage.value
+    assert record["anchors"][1]["coverage"] == "covered"
+
+
 def test_parts_of_another_address_or_max_do_not_join(
     make_index: Make,
     ledger: MemoryLedger,
@@ -196,10 +364,7 @@ def test_one_part_completes_every_set_it_joins(
     pieces = author.part_texts(text)
     firsts = [ledger.compose(pieces[0].encode()) for _ in range(2)]
     common = "ab" * 5
-    twins = [
-        SignedTransaction(type(first.txid)(common + first.txid[10:]), first.raw, 1)
-        for first in firsts
-    ]
+    twins = [renamed(first, common + first.txid[10:]) for first in firsts]
     ledger.send(twins)
     ledger.mine(*author.part_texts(text, common)[1:])
 

@@ -16,7 +16,7 @@ from etdb.index.record_view import (
 from etdb.record.model import Record
 from etdb.record.rules import RecordClass
 
-ANCHOR = Anchor("memory", "embedded", 7, 2, "ab" * 32, 1_700_000_000)
+ANCHOR = Anchor("memory", "embedded", 7, 2, "ab" * 32, 1_700_000_000, "covered")
 
 
 def view(body: dict[str, Any], withdrawn: Withdrawal | None = None) -> dict[str, Any]:
@@ -57,6 +57,7 @@ def test_a_record_dict_has_exactly_these_keys() -> None:
             "position": 2,
             "txid": "ab" * 32,
             "time": 1_700_000_000,
+            "coverage": "covered",
         },
         "withdrawn": None,
     }
@@ -184,7 +185,6 @@ def test_fields_that_we_do_not_know_are_told_by_their_paths() -> None:
             "contentSignature": "x",
             "revision": {},
             "fileInfo": {},
-            "heirs": ["o"],
             "own": 1,
         },
         "storage": {"location": "Qm", "pinned": True},
@@ -193,7 +193,6 @@ def test_fields_that_we_do_not_know_are_told_by_their_paths() -> None:
     assert unknown_fields(Record.model_validate(body)) == {
         "payment": {"fiat": "USD"},
         "info.year": 2018,
-        "details.heirs": ["o"],
         "details.own": 1,
         "storage.pinned": True,
     }

@@ -92,19 +92,21 @@ def _matches(wanted: str) -> Condition:
     return records.c.row.in_(found)
 
 
+def compare(column: ColumnElement[Any], op: str, value: float) -> Condition:
+    """The column is stated and stands on one side of a value."""
+    return and_(column.is_not(None), _OPERATORS[op](column, value))
+
+
 def _compare(term: Compare) -> Condition:
-    compared = _OPERATORS[term.op]
-    if term.field == "height":
-        anchored = compared(messages.c.height, term.value)
-        return _has_anchor(anchored)
-    column = records.c[term.field]
-    return and_(column.is_not(None), compared(column, term.value))
+    if term.field in _ANCHORED:
+        return _has_anchor(compare(messages.c[term.field], term.op, term.value))
+    return compare(records.c[term.field], term.op, term.value)
 
 
 def _has(field: str) -> Condition:
     if field == "txid":
         field = "id"
-    return true() if field == "height" else records.c[field].is_not(None)
+    return true() if field in _ANCHORED else records.c[field].is_not(None)
 
 
 def _has_anchor(condition: Condition) -> Condition:
@@ -135,6 +137,34 @@ def _class(value: str) -> Condition:
     return records.c["class"] == value
 
 
+def _address(value: str) -> Condition:
+    return records.c.publisher == value
+
+
+def _type(value: str) -> Condition:
+    return records.c.type == value.lower()
+
+
+def _subtype(value: str) -> Condition:
+    return records.c.subtype == value.lower()
+
+
+def _is_nsfw(value: str) -> Condition:
+    return records.c.is_nsfw.is_(value == "true")
+
+
+_ANCHORED = frozenset({"height", "time"})
+"""Numbers that a record has once for each of its anchors; `time` is the block's."""
+
 _IDENTITIES: Mapping[str, Callable[[str], Condition]] = MappingProxyType(
-    {"id": _id, "txid": _txid, "publisher": _publisher, "class": _class}
+    {
+        "id": _id,
+        "txid": _txid,
+        "publisher": _publisher,
+        "address": _address,
+        "class": _class,
+        "type": _type,
+        "subtype": _subtype,
+        "nsfw": _is_nsfw,
+    }
 )

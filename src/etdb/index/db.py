@@ -16,6 +16,7 @@ from typing import Any
 
 import sqlalchemy
 from sqlalchemy import event, select
+from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, OperationalError
 
@@ -39,6 +40,10 @@ from etdb.index.schema import (
 from etdb.ledger.base import LedgerInfo, Tip
 from etdb.record.message import LedgerKind
 
+MAX_HEIGHT = 2**63 - 1
+_WRITER_CACHE_KIB = 64 * 1024
+_CHECKPOINT_PAGES = 16_000
+"""Of 4 KiB: pages that several transactions change are written back once."""
 _BUSY_TIMEOUT_MS = 30_000
 _REBUILD = "run `etdb index rebuild`"
 
@@ -64,10 +69,7 @@ class Index:
         try:
             with index.write() as connection:
                 create_tables(connection)
-                connection.execute(
-                    ledgers.insert(),
-                    [{"id": info.id, "kind": info.kind.value} for info in ledger_infos],
-                )
+                _add_ledgers(connection, ledger_infos)
         except EtdbError:
             index.close()
             raise
@@ -75,10 +77,11 @@ class Index:
 
     @classmethod
     def open(cls, path: Path, ledger_infos: Sequence[LedgerInfo]) -> Index:
-        """The index at a path, which must be of exactly these ledgers.
+        """The index at a path, of these ledgers.
 
-        Raises NotFoundError, BrokenIndexError, and ConflictError where it is
-        the index of other ledgers.
+        Those that it does not hold yet are added, empty. Raises NotFoundError,
+        BrokenIndexError, and ConflictError where it holds others or holds one
+        from another height on.
         """
         if not path.exists():
             raise NotFoundError("index", path, hint=_REBUILD)
@@ -86,7 +89,10 @@ class Index:
         try:
             with index.read() as connection:
                 _verify_schema(connection, path)
-                _verify_ledgers(connection, path, ledger_infos)
+                new = _new_ledgers(connection, path, ledger_infos)
+            if new:
+                with index.write() as connection:
+                    _add_ledgers(connection, new)
         except EtdbError:
             index.close()
             raise
@@ -123,27 +129,35 @@ class Index:
 
 def find_tip(connection: Connection, ledger_id: str) -> Tip | None:
     """The last block of a ledger that the index holds; None before the first."""
+    return find_held(connection, ledger_id, MAX_HEIGHT)
+
+
+def find_held(connection: Connection, ledger_id: str, height: int) -> Tip | None:
+    """The last block up to a height that the index holds; None before the first.
+
+    The index forgets empty blocks, so this may be one far below.
+    """
     row = connection.execute(
         select(blocks.c.height, blocks.c.hash)
-        .where(blocks.c.ledger == ledger_id)
+        .where(blocks.c.ledger == ledger_id, blocks.c.height <= height)
         .order_by(blocks.c.height.desc())
         .limit(1)
     ).one_or_none()
     return None if row is None else Tip(row.height, BlockHash(row.hash))
 
 
-def get_ledger_kind(connection: Connection, ledger_id: str) -> LedgerKind:
-    """What sort of ledger an id is. Raises NotFoundError."""
-    kind = connection.scalar(select(ledgers.c.kind).where(ledgers.c.id == ledger_id))
-    if kind is None:
-        raise NotFoundError("ledger in the index", ledger_id)
-    return LedgerKind(kind)
+def get_ledger(connection: Connection, ledger_id: str) -> LedgerInfo:
+    """What the index knows of a ledger. Raises NotFoundError."""
+    for info in list_ledgers(connection):
+        if info.id == ledger_id:
+            return info
+    raise NotFoundError("ledger in the index", ledger_id)
 
 
 def list_ledgers(connection: Connection) -> list[LedgerInfo]:
     """The ledgers of the index, by id."""
     rows = connection.execute(select(ledgers).order_by(ledgers.c.id))
-    return [LedgerInfo(row.id, LedgerKind(row.kind)) for row in rows]
+    return [LedgerInfo(row.id, LedgerKind(row.kind), row.first_height) for row in rows]
 
 
 def verify_file(index: Index) -> list[str]:
@@ -207,6 +221,8 @@ def _engine(path: Path, *, is_writer: bool) -> Engine:
         cursor.execute("PRAGMA synchronous = NORMAL")
         if is_writer:
             cursor.execute("PRAGMA journal_mode = WAL")
+            cursor.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}")
+            cursor.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         else:
             cursor.execute("PRAGMA query_only = ON")
         cursor.close()
@@ -226,21 +242,38 @@ def _verify_schema(connection: Connection, path: Path) -> None:
         raise BrokenIndexError(msg, hint=_REBUILD, found=version)
 
 
-def _verify_ledgers(
+def _new_ledgers(
     connection: Connection, path: Path, wanted: Sequence[LedgerInfo]
-) -> None:
-    found = list_ledgers(connection)
-    expected = sorted(wanted, key=lambda info: info.id)
-    if found != expected:
+) -> list[LedgerInfo]:
+    """Those that the index does not hold yet. Raises ConflictError."""
+    held = {info.id: info for info in list_ledgers(connection)}
+    other = [info for info in held.values() if info not in wanted]
+    if other:
         msg = (
-            f"{path} is the index of another network: it holds {_names(found)}, "
-            f"not {_names(expected)}"
+            f"{path} is the index of another network: it holds {_names(other)}, "
+            f"and the settings say {_names(wanted)}"
         )
         raise ConflictError(msg, hint=_REBUILD)
+    return [info for info in wanted if info.id not in held]
+
+
+def _add_ledgers(connection: Connection, infos: Sequence[LedgerInfo]) -> None:
+    rows = [
+        {"id": info.id, "kind": info.kind.value, "first_height": info.first_height}
+        for info in infos
+    ]
+    if rows:
+        # Another process may be adding the same.
+        connection.execute(insert(ledgers).on_conflict_do_nothing(), rows)
 
 
 def _names(infos: Sequence[LedgerInfo]) -> str:
-    return ", ".join(f"{info.kind.value} {info.id[:16]}" for info in infos) or "none"
+    return ", ".join(_name(info) for info in infos) or "none"
+
+
+def _name(info: LedgerInfo) -> str:
+    start = f" from block {info.first_height}" if info.first_height else ""
+    return f"{info.kind.value} {info.id[:16]}{start}"
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ from etdb.identity import Address, Digest, Txid
 from etdb.index.db import list_ledgers
 from etdb.index.record_view import Anchor, Current, Withdrawal
 from etdb.index.rows import Row, load_body, record_row
-from etdb.index.schema import IS_OLD, messages, publishers, records, stale, versions
+from etdb.index.schema import IS_CLAIM, messages, publishers, records, stale, versions
 from etdb.record.message import Place
 from etdb.record.rules import (
     RecordClass,
@@ -45,7 +45,7 @@ def best_first(anchors: FromClause = messages) -> tuple[ColumnElement[Any], ...]
     return tuple(anchors.c[name] for name in _ANCHOR_ORDER)
 
 
-_LIGHT = (
+LIGHT = (
     messages.c.action,
     messages.c.digest,
     messages.c["class"],
@@ -124,7 +124,8 @@ def _derive_record(facts: _Facts, found: Fetched[Any]) -> tuple[Row, list[Row]]:
     standing = facts.resolve(root) if found.has_later else None
     history = (root,) if standing is None else standing.history
     version = history[-1]
-    shown = root if version is root else facts.read(facts.best(root.digest, version))
+    place = anchor if version is root else facts.best(root.digest, version)
+    shown = root if version is root else facts.read(place)
     withdrawn = None if standing is None else standing.withdrawn_by
     current = Current(
         id=root.digest,
@@ -135,7 +136,7 @@ def _derive_record(facts: _Facts, found: Fetched[Any]) -> tuple[Row, list[Row]]:
         anchor=facts.anchor(anchor),
         withdrawn=facts.withdrawal(root, withdrawn),
     )
-    return record_row(current, version.digest, anchor.row), [
+    return record_row(current, version.digest, anchor, place), [
         {
             "record_id": root.digest,
             "digest": statement.digest,
@@ -159,7 +160,7 @@ class _Facts:
         known = self.judged.get(_place(row))
         if known is not None:
             return known
-        return _statement(row, load_body(row.action, row.text), row.text)
+        return statement_of(row, load_body(row.action, row.text), row.text)
 
     def best(self, root: Digest, statement: Statement) -> Fetched[Any]:
         """The best anchor of a statement about a record."""
@@ -188,7 +189,7 @@ class _Facts:
         if record_class is not RecordClass.C:
             return record_class, best
         claim = (
-            text(IS_OLD),
+            text(IS_CLAIM),
             messages.c.address == best.address,
             messages.c.location == best.location,
             messages.c.timestamp == best.timestamp,
@@ -196,11 +197,11 @@ class _Facts:
         firsts = [
             first for ledger in self.kinds if (first := self._first(claim, ledger))
         ]
-        has_class_b = self.connection.scalar(
-            select(exists().where(*claim, messages.c["class"] == "B"))
+        has_better = self.connection.scalar(
+            select(exists().where(*claim, messages.c["class"].in_(("A", "B"))))
         )
-        candidates = [(_statement(row, {}, ""), _place(row)) for row in firsts]
-        if best.digest not in attested_old(candidates, bool(has_class_b)):
+        candidates = [(statement_of(row, {}, ""), _place(row)) for row in firsts]
+        if best.digest not in attested_old(candidates, bool(has_better)):
             return RecordClass.UNATTESTED, best
         own = [row for row in firsts if row.digest == best.digest]
         return record_class, min(own, key=lambda row: (row.time, row.ledger))
@@ -214,6 +215,7 @@ class _Facts:
             position=row.position,
             txid=row.txid,
             time=row.time,
+            coverage=row.coverage,
         )
 
     def withdrawal(
@@ -229,11 +231,11 @@ class _Facts:
     def _about(self, root: Digest, action: str) -> list[Statement]:
         """Statements about a record, without their bodies, each once."""
         rows = self.connection.execute(
-            select(*_LIGHT)
+            select(*LIGHT)
             .where(messages.c.root == root, messages.c.action == action)
             .distinct()
         )
-        return [_statement(row, {}, "") for row in rows]
+        return [statement_of(row, {}, "") for row in rows]
 
     def _first(self, claim: Iterable[Any], ledger: str) -> Fetched[Any] | None:
         """The earliest anchor of class C of a claim on one ledger."""
@@ -260,8 +262,8 @@ def _derive_publishers(connection: Connection, addresses: Sequence[str]) -> None
 
 def _registered_name(connection: Connection, address: str) -> str | None:
     registers = (messages.c.address == address, messages.c.action == "register")
-    rows = connection.execute(select(*_LIGHT).where(*registers).distinct())
-    current = current_register(_statement(row, {}, "") for row in rows)
+    rows = connection.execute(select(*LIGHT).where(*registers).distinct())
+    current = current_register(statement_of(row, {}, "") for row in rows)
     if current is None:
         return None
     said = connection.scalars(
@@ -278,7 +280,8 @@ def _place(row: Fetched[Any]) -> Place:
     return Place(row.ledger, row.height, row.position, Txid(row.txid), row.time)
 
 
-def _statement(row: Any, body: dict[str, Any], text: str) -> Statement:
+def statement_of(row: Any, body: dict[str, Any], text: str) -> Statement:
+    """The statement of a row of messages that holds the columns of LIGHT."""
     revision = None
     if row.number is not None:
         revision = Revision(Digest(row.root), row.number, Digest(row.previous))

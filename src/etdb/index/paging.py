@@ -61,8 +61,10 @@ def parse_token(list_name: str, token: str, types: Sequence[type]) -> list[Any]:
 
 
 def _type(value: object) -> type:
-    is_number = type(value) in {int, float}
-    return float if is_number and abs(cast("float", value)) < 2**63 else type(value)
+    """Float for any number that can be compared: not NaN, not beyond 63 bits."""
+    if type(value) not in {int, float}:
+        return type(value)
+    return float if abs(cast("float", value)) < 2**63 else type(None)
 
 
 def _not_ours(list_name: str) -> InvalidDataError:

@@ -1,18 +1,25 @@
-"""Messages in parts: which parts are kept, which sets a block completes (R7).
+"""Messages in parts: which parts form a set, and when it is complete.
 
-A set is (ledger, address, MAX, txid of part 0). Parts wait in the index,
-however long, in any order; what decides is the order of the ledger alone. Of
-parts with the same reference and number only the earliest is kept, since no
-other can ever count: so a flood of repeats costs one look-up each.
+PROTOCOL R7: a set is (ledger, ADDRESS, MAX, txid of part 0), and a part joins
+every set whose part-0 txid starts with its reference, so one part may complete
+several. Parts are kept in the index; nothing of them is kept in memory from one
+batch of blocks to the next. A set is looked at only when the part that it
+awaits has come, whatever else refers to it (see `etdb.index.schema.parts`).
+
+The table keeps the txid of part 0 as far as a part tells it. Those that share
+it with a set are the beginnings of one txid, so a set is found by one look-up
+for each length that a reference may have, and the sets of a part by a range.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
-from sqlalchemy import bindparam, select, text
+from sqlalchemy import TextClause, bindparam, select, text, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine import Connection
 
@@ -21,34 +28,88 @@ from etdb.identity import Address, Txid
 from etdb.index.rows import Row, place_row
 from etdb.index.schema import parts
 from etdb.record.canonical import MAX_TEXT_BYTES, refuse
-from etdb.record.message import Place
+from etdb.record.message import Coverage, Place
 from etdb.record.parts import Part, join, parse_part, verify_part
 from etdb.record.rules import Rejection
 
 _SHORTEST_REFERENCE = 10
 _LONGEST_REFERENCE = 64
 _AFTER_HEX = "g"
+_FIRST_AWAITED = 1
 
-_LENGTHS = range(_SHORTEST_REFERENCE, _LONGEST_REFERENCE + 1)
-_IN_SET = (
-    parts.c.ledger == bindparam("ledger"),
-    parts.c.address == bindparam("address"),
-    parts.c.max == bindparam("max"),
-    parts.c.first.in_([bindparam(f"first_{length}") for length in _LENGTHS]),
+_IS_PART_0 = """
+    parts.ledger = :ledger AND parts.number = 0
+    AND parts.address = json_extract(wanted.value, '$[0]')
+    AND parts.max = json_extract(wanted.value, '$[1]')
+"""
+_FOUND = "SELECT parts.address, parts.max, parts.txid, parts.awaits"
+
+_NEW = text(
+    f"""
+    {_FOUND} FROM json_each(:wanted) AS wanted CROSS JOIN parts
+    WHERE {_IS_PART_0} AND parts.first = json_extract(wanted.value, '$[2]')
+        AND parts.awaits <= parts.max
+    """
 )
-_PLACES = select(parts.c.height, parts.c.position, parts.c.number, parts.c.row).where(
-    *_IN_SET
+_AWAITING = text(
+    f"""
+    {_FOUND} FROM json_each(:wanted) AS wanted CROSS JOIN parts
+    WHERE {_IS_PART_0} AND parts.awaits = json_extract(wanted.value, '$[3]')
+        AND parts.awaits <= parts.max
+        AND parts.first >= json_extract(wanted.value, '$[2]')
+        AND parts.first < json_extract(wanted.value, '$[2]') || '{_AFTER_HEX}'
+    """
 )
-_FIRSTS = select(parts.c.txid).where(
-    parts.c.ledger == bindparam("ledger"),
-    parts.c.address == bindparam("address"),
-    parts.c.max == bindparam("max"),
-    text("number = 0"),
-    parts.c.first >= bindparam("start"),
-    parts.c.first < bindparam("stop"),
+_MEMBERS = text(
+    f"""
+    WITH RECURSIVE lengths (length) AS (
+        SELECT {_SHORTEST_REFERENCE} UNION ALL
+        SELECT length + 1 FROM lengths WHERE length < {_LONGEST_REFERENCE})
+    SELECT wanted.key AS set_number, parts.height, parts.position, parts.number,
+        parts.row, parts.coverage
+    FROM json_each(:wanted) AS wanted CROSS JOIN lengths CROSS JOIN parts
+    WHERE parts.ledger = :ledger
+        AND parts.address = json_extract(wanted.value, '$[0]')
+        AND parts.max = json_extract(wanted.value, '$[1]')
+        AND parts.first = substr(json_extract(wanted.value, '$[2]'), 1, lengths.length)
+        AND parts.number >= json_extract(wanted.value, '$[3]')
+    """  # noqa: S608 -- all of it is ours
 )
+"""The parts of several sets from a number on, the sets one after another."""
+
 _TEXT = select(parts.c.text).where(parts.c.row == bindparam("row"))
 _ADD = insert(parts).on_conflict_do_nothing()
+_AWAIT = (
+    update(parts)
+    .where(
+        parts.c.ledger == bindparam("of_ledger"),
+        parts.c.address == bindparam("of_address"),
+        parts.c.max == bindparam("of_max"),
+        parts.c.first == bindparam("of_txid"),
+        text("number = 0"),
+    )
+    .values(awaits=bindparam("awaited"))
+)
+
+_PASSED = text(
+    f"""
+    WITH gone AS (
+        SELECT address, max, first, min(number) AS number FROM parts
+        WHERE ledger = :ledger AND height > :height AND number > 0
+        GROUP BY address, max, first)
+    SELECT DISTINCT parts.address, parts.max, parts.txid
+    FROM gone CROSS JOIN parts
+    WHERE parts.ledger = :ledger AND parts.number = 0
+        AND parts.address = gone.address AND parts.max = gone.max
+        AND parts.first >= gone.first AND parts.first < gone.first || '{_AFTER_HEX}'
+        AND parts.height <= :height AND +parts.awaits > gone.number
+    """  # noqa: S608 -- all of it is ours
+)
+"""Sets that begin up to a height and have passed a part that stands above it.
+
+The plus keeps SQLite from choosing an index by what is awaited. A part is looked
+at once for each length that a reference to its set may have, at most.
+"""
 
 
 @dataclass(frozen=True)
@@ -62,13 +123,27 @@ class PartSet:
 
 @dataclass(frozen=True)
 class Completed:
-    """A set whose last missing part came at `position` of the block."""
+    """A set whose last missing part has come."""
 
-    position: int
-    first_txid: Txid
+    place: Place
+    """Where that part stands; the txid is part 0's."""
     parts: tuple[Part, ...]
+    coverage: Coverage
     text: str | Rejection
     """The joined text, or why there is none."""
+
+
+def weakest(coverages: Iterable[Coverage]) -> Coverage:
+    """What is true of a message of which each part was carried like this.
+
+    One transaction that leaves its part out is enough to leave the message
+    open; one of which it is not known, to not know.
+    """
+    found = set(coverages)
+    for coverage in (Coverage.OMITTED, Coverage.UNKNOWN):
+        if coverage in found:
+            return coverage
+    return Coverage.COVERED
 
 
 class PartSets:
@@ -78,104 +153,153 @@ class PartSets:
         self._connection = connection
         self._ledger_id = ledger_id
         self._new: list[Row] = []
-        self._at_hand: dict[tuple[int, int], Part] = {}
+        self._at_hand: dict[tuple[int, int], tuple[Part, Place]] = {}
 
-    def add(self, carried: str, place: Place) -> Rejection | None:
+    def add(
+        self, carried: str, place: Place, coverage: Coverage = Coverage.COVERED
+    ) -> Rejection | None:
         """Take a text that claims to be a part; what is wrong with it, if so."""
         try:
             part = parse_part(carried)
             verify_part(part)
         except (InvalidMessageError, InvalidSignatureError) as exc:
             return Rejection(str(exc.facts.get("rule", "R7")), exc.message)
-        self._at_hand[place.height, place.position] = part
+        self._at_hand[place.height, place.position] = part, place
+        is_first = part.index == 0
         self._new.append(
             place_row(place)
             | {
                 "address": part.address,
                 "max": part.max,
                 "number": part.index,
-                "first": place.txid if part.index == 0 else part.reference,
+                "first": place.txid if is_first else part.reference,
+                "coverage": coverage.value,
+                "awaits": _FIRST_AWAITED if is_first else None,
                 "text": part.text,
             }
         )
         return None
 
-    def complete(self, height: int) -> Iterator[Completed]:
-        """Keep the parts taken since the last call; the sets they complete.
-
-        All of them are of the block at `height`.
-        """
+    def complete(self) -> Iterator[Completed]:
+        """Keep the parts taken since the last call; the sets they complete."""
         added, self._new = self._new, []
         if not added:
             return
         self._connection.execute(_ADD, added)
-        for found in self._touched(added):
-            completed = self._find_completed(found, height)
-            if completed is not None:
-                yield completed
+        completed = self._advance(self._touched(added))
+        for found, members in self._members(completed, dict.fromkeys(completed, 0)):
+            yield self._join(found, members)
 
-    def _touched(self, added: list[Row]) -> list[PartSet]:
-        """The sets that any of these parts joins, each once."""
-        references = dict.fromkeys(
-            (row["address"], row["max"], row["first"]) for row in added
-        )
-        return list(
-            dict.fromkeys(
-                PartSet(address, maximum, first_txid)
-                for address, maximum, reference in references
-                for first_txid in self._firsts(address, maximum, reference)
-            )
-        )
+    def list_passed(self, to_height: int) -> list[PartSet]:
+        """Sets that will lack a part once the blocks above a height are gone."""
+        told = {"ledger": self._ledger_id, "height": to_height}
+        rows = self._connection.execute(_PASSED, told)
+        return [PartSet(row.address, row.max, Txid(row.txid)) for row in rows]
 
-    def _firsts(self, address: str, maximum: int, reference: str) -> Sequence[Txid]:
-        return self._connection.scalars(
-            _FIRSTS,
+    def rewind(self, sets: Sequence[PartSet]) -> None:
+        """Let sets that lost parts await the first that is missing."""
+        again = dict.fromkeys(sets, _FIRST_AWAITED)
+        self._await(again)
+        self._advance(again)
+
+    def _touched(self, added: Sequence[Row]) -> dict[PartSet, int]:
+        """New sets and those that await one of these parts, and what they await."""
+        new = [
+            (row["address"], row["max"], row["first"])
+            for row in added
+            if row["number"] == 0
+        ]
+        known = set(new)
+        awaited = dict.fromkeys(
+            (row["address"], row["max"], row["first"], row["number"])
+            for row in added
+            if row["number"] and (row["address"], row["max"], row["first"]) not in known
+        )
+        return {
+            PartSet(row.address, row.max, Txid(row.txid)): row.awaits
+            for statement, wanted in ((_NEW, new), (_AWAITING, list(awaited)))
+            for row in self._ask(statement, wanted)
+        }
+
+    def _advance(self, sets: Mapping[PartSet, int]) -> list[PartSet]:
+        """Note what these sets await now; those that are complete since."""
+        now = {}
+        for found, members in self._members(list(sets), sets):
+            awaits = sets[found]
+            while awaits in members:
+                awaits += 1
+            now[found] = awaits
+        self._await(now)
+        return [found for found, awaits in now.items() if awaits > found.max]
+
+    def _await(self, sets: Mapping[PartSet, int]) -> None:
+        told = [
             {
-                "ledger": self._ledger_id,
-                "address": address,
-                "max": maximum,
-                "start": reference,
-                "stop": reference + _AFTER_HEX,
-            },
-        ).all()
+                "of_ledger": self._ledger_id,
+                "of_address": found.address,
+                "of_max": found.max,
+                "of_txid": found.first_txid,
+                "awaited": awaits,
+            }
+            for found, awaits in sets.items()
+        ]
+        if told:
+            self._connection.execute(_AWAIT, told)
 
-    def _find_completed(self, found: PartSet, height: int) -> Completed | None:
-        prefixes = {f"first_{length}": found.first_txid[:length] for length in _LENGTHS}
-        rows = self._connection.execute(
-            _PLACES,
-            {
-                "ledger": self._ledger_id,
-                "address": found.address,
-                "max": found.max,
-                **prefixes,
-            },
-        )
-        earliest: dict[int, Any] = {}
-        for row in sorted(rows):
-            earliest.setdefault(row.number, row)
-        last = max(earliest.values())
-        if len(earliest) <= found.max or last.height != height:
-            return None
+    def _members(
+        self, sets: Sequence[PartSet], start: Mapping[PartSet, int]
+    ) -> Iterator[tuple[PartSet, Mapping[int, Any]]]:
+        """Of each set, and each number from its start on, the earliest part.
+
+        A set that has none is left out.
+        """
+        wanted = [(s.address, s.max, s.first_txid, start[s]) for s in sets]
+        rows = self._ask(_MEMBERS, wanted)
+        for number, group in groupby(rows, key=lambda row: row.set_number):
+            members: dict[int, Any] = {}
+            for row in group:
+                known = members.setdefault(row.number, row)
+                if (row.height, row.position) < (known.height, known.position):
+                    members[row.number] = row
+            yield sets[number], members
+
+    def _ask(
+        self, statement: TextClause, wanted: Sequence[tuple[object, ...]]
+    ) -> Iterable[Any]:
+        if not wanted:
+            return ()
+        told = {"ledger": self._ledger_id, "wanted": json.dumps(wanted)}
+        return self._connection.execute(statement, told)
+
+    def _join(self, found: PartSet, members: Mapping[int, Any]) -> Completed:
+        last = max((row.height, row.position) for row in members.values())
+        _, place = self._at_hand[last]
         try:
-            members = self._members(earliest)
-            joined: str | Rejection = join(members)
+            joined = self._parts(members)
+            said: str | Rejection = join(joined)
         except InvalidMessageError as exc:
-            members = ()
-            joined = Rejection(str(exc.facts.get("rule", "R7")), exc.message)
-        return Completed(last.position, found.first_txid, members, joined)
+            joined = ()
+            said = Rejection(str(exc.facts.get("rule", "R7")), exc.message)
+        return Completed(
+            place=replace(place, txid=found.first_txid),
+            parts=joined,
+            coverage=weakest(Coverage(row.coverage) for row in members.values()),
+            text=said,
+        )
 
-    def _members(self, earliest: Mapping[int, Any]) -> tuple[Part, ...]:
+    def _parts(self, members: Mapping[int, Any]) -> tuple[Part, ...]:
         """The parts of a complete set. Raises InvalidMessageError when too long."""
-        members = []
+        found = []
         size = 0
-        for row in earliest.values():
-            part = self._at_hand.get((row.height, row.position))
-            if part is None:
-                part = parse_part(
-                    self._connection.scalars(_TEXT, {"row": row.row}).one()
-                )
-            members.append(part)
+        for _, row in sorted(members.items()):
+            at_hand = self._at_hand.get((row.height, row.position))
+            if at_hand is None:
+                told = self._connection.scalars(_TEXT, {"row": row.row}).one()
+                part = parse_part(told)
+            else:
+                part = at_hand[0]
+            found.append(part)
             size += len(part.data)
             if size > MAX_TEXT_BYTES:
                 refuse("R7", f"the joined text is longer than {MAX_TEXT_BYTES} bytes")
-        return tuple(sorted(members, key=lambda part: part.index))
+        return tuple(found)

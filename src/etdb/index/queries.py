@@ -12,7 +12,17 @@ from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, and_, func, or_, select, tuple_, union
+from sqlalchemy import (
+    ColumnElement,
+    Table,
+    and_,
+    case,
+    func,
+    or_,
+    select,
+    tuple_,
+    union,
+)
 from sqlalchemy.engine import Connection
 from sqlalchemy.engine import Row as Fetched
 
@@ -39,6 +49,8 @@ from etdb.record.model import Record
 from etdb.record.rules import RecordClass, verify_report
 
 MAX_ANCHORS = 100
+MAX_SHOWN_VERSIONS = 100
+"""Of a record's versions the newest; `history.list_versions` tells of more."""
 MAX_CANDIDATES = 20
 MIN_ID_DIGITS = 6
 
@@ -131,13 +143,13 @@ def get_record(index: Index, id_text: str) -> RecordView:
     NotFoundError; ConflictError, `facts["candidates"]` saying which it may be.
     """
     with index.read() as connection:
-        return _record(connection, _find_id(connection, id_text))
+        return _record(connection, find_id(connection, id_text))
 
 
 def get_text(index: Index, id_text: str) -> str:
     """The verbatim text of a record's current version. Raises as get_record."""
     with index.read() as connection:
-        record_id = _find_id(connection, id_text)
+        record_id = find_id(connection, id_text)
         found = connection.execute(_NAMED.where(records.c.id == record_id)).one()
         return str(_current_message(connection, found).text)
 
@@ -265,10 +277,11 @@ def _record(connection: Connection, record_id: str) -> RecordView:
     return {
         **_view(row),
         "text": message.text,
+        "root_text": _root_text(connection, row),
         "artifact": body,
         "anchors": _anchors(connection, record_id),
         "checks": [asdict(check) for check in verify_report(body, message.text)],
-        "versions": _versions(connection, record_id),
+        "versions": _versions(connection, row),
         "other": unknown_fields(Record.model_validate(body)),
     }
 
@@ -282,6 +295,14 @@ def _current_message(connection: Connection, row: Any) -> Fetched[Any]:
     return connection.execute(edits.order_by(*best_first()).limit(1)).one()
 
 
+def _root_text(connection: Connection, row: Any) -> str | None:
+    """The verbatim text of an edited record's publish, which names its signers."""
+    if row.current == row.id:
+        return None
+    chosen = select(messages.c.text).where(messages.c.row == row.anchor)
+    return str(connection.scalars(chosen).one())
+
+
 def _anchors(connection: Connection, record_id: str) -> list[dict[str, Any]]:
     rows = connection.execute(
         select(
@@ -291,6 +312,7 @@ def _anchors(connection: Connection, record_id: str) -> list[dict[str, Any]]:
             messages.c.position,
             messages.c.txid,
             messages.c.time,
+            messages.c.coverage,
         )
         .join(ledgers, ledgers.c.id == messages.c.ledger)
         .where(messages.c.root == record_id, messages.c.action == "publish")
@@ -300,17 +322,40 @@ def _anchors(connection: Connection, record_id: str) -> list[dict[str, Any]]:
     return [dict(row._mapping) for row in rows]
 
 
-def _versions(connection: Connection, record_id: str) -> list[dict[str, Any]]:
-    rows = connection.execute(
-        select(versions.c.digest.label("id"), versions.c.number, versions.c.timestamp)
-        .where(versions.c.record_id == record_id)
-        .order_by(versions.c.number)
+def _versions(connection: Connection, row: Any) -> list[dict[str, Any]]:
+    """From the first to the current one; `txid` is that of the best anchor."""
+    best = (
+        select(messages.c.txid)
+        .where(
+            messages.c.root == row.id,
+            messages.c.action
+            == case((versions.c.number == 1, "publish"), else_="edit"),
+            messages.c.digest == versions.c.digest,
+        )
+        .order_by(*best_first())
+        .limit(1)
+        .correlate(versions)
+        .scalar_subquery()
     )
-    return [dict(row._mapping) for row in rows]
+    rows = connection.execute(
+        select(
+            versions.c.digest.label("id"),
+            versions.c.number,
+            versions.c.timestamp,
+            best.label("txid"),
+        )
+        .where(versions.c.record_id == row.id)
+        .order_by(versions.c.number.desc())
+        .limit(MAX_SHOWN_VERSIONS)
+    )
+    return [dict(found._mapping) for found in rows][::-1]
 
 
-def _find_id(connection: Connection, id_text: str) -> str:
-    """The one record that a text names. Raises NotFoundError, ConflictError."""
+def find_id(connection: Connection, id_text: str) -> str:
+    """The id of the one record that a text names, as `get_record` takes it.
+
+    Raises NotFoundError, ConflictError.
+    """
     page = _PAGE_URL.match(id_text)
     digits = (page[1] if page else id_text).strip().lower()
     if _ID.match(digits) is None:

@@ -9,7 +9,7 @@ Fields whose value makes no sense (a size below zero, a date in the year
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, cached_property
 from typing import Any
@@ -27,7 +27,11 @@ _PROTOCOL_KEYS = frozenset({"signature", "contentSignature", "revision", "fileIn
 
 @dataclass(frozen=True)
 class Anchor:
-    """Where a statement stands on a ledger; `time` is the block's."""
+    """Where a statement stands on a ledger; `time` is the block's.
+
+    `coverage` says whether the signatures of the transactions that carried it
+    cover it: covered, omitted or unknown.
+    """
 
     ledger: str
     ledger_kind: str
@@ -35,6 +39,7 @@ class Anchor:
     position: int
     txid: str
     time: int
+    coverage: str
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ def build_view(current: Current) -> RecordView:
 
     `publisher.name` is None here: names come and go on their own.
     """
-    record = current.record
+    record, withdrawn = current.record, current.withdrawn
     files = _files(record, current.body)
     return {
         "id": current.id,
@@ -81,14 +86,14 @@ def build_view(current: Current) -> RecordView:
         "tags": record.info.tags,
         "publisher": {"address": current.address, "name": None},
         "timestamp": current.timestamp,
-        "published": _iso_time(current.timestamp),
+        "published": iso_time(current.timestamp),
         "details": _details(record.details),
         "files": files,
         "size_bytes": sum(file["size_bytes"] or 0 for file in files),
         "file_count": len(files),
         "key_image": _key_image(files, record.details.sid),
-        "anchor": asdict(current.anchor),
-        "withdrawn": None if current.withdrawn is None else asdict(current.withdrawn),
+        "anchor": dict(vars(current.anchor)),
+        "withdrawn": None if withdrawn is None else dict(vars(withdrawn)),
     }
 
 
@@ -119,7 +124,7 @@ def _details(details: Details) -> dict[str, Any]:
     if date is None:
         return known
     seconds = date // 1000 if abs(date) >= _FIRST_MILLISECONDS else date
-    acquired = _iso_time(seconds)
+    acquired = iso_time(seconds)
     if acquired is None:
         return known
     return {"date": seconds, "acquired": acquired[:10], **known}
@@ -130,7 +135,8 @@ def _is_sensible(value: object) -> bool:
     return not isinstance(value, int | float) or abs(value) < MAX_INTEGER
 
 
-def _iso_time(seconds: int) -> str | None:
+def iso_time(seconds: int) -> str | None:
+    """Unix seconds as `2026-03-14T14:53:20Z`; None where no calendar has them."""
     try:
         moment = datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):

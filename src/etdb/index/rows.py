@@ -7,7 +7,7 @@ dict) spread over columns, so that what is found and what is shown agree.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from etdb.errors import InvalidDataError
@@ -21,8 +21,8 @@ from etdb.index.record_view import (
     unknown_fields,
 )
 from etdb.record.canonical import parse_message_text
-from etdb.record.edits import replacement_of
-from etdb.record.message import Place
+from etdb.record.edits import named_txid, replacement_of
+from etdb.record.message import Coverage, Place
 from etdb.record.model import Record
 from etdb.record.oip042 import read_envelope
 from etdb.record.rules import RecordClass, Rejection, Statement
@@ -48,7 +48,7 @@ def place_row(place: Place) -> Row:
     }
 
 
-def message_row(statement: Statement, place: Place) -> Row:
+def message_row(statement: Statement, place: Place, coverage: Coverage) -> Row:
     """The row of one anchor of an accepted statement."""
     revision = statement.revision
     return place_row(place) | {
@@ -56,12 +56,14 @@ def message_row(statement: Statement, place: Place) -> Row:
         "action": statement.action,
         "digest": statement.digest,
         "class": statement.record_class.value,
+        "coverage": coverage.value,
         "address": statement.address,
         "timestamp": statement.timestamp,
         "location": statement.location or "",
         "root": _root(statement),
         "number": None if revision is None else revision.number,
         "previous": None if revision is None else revision.previous,
+        "names": _names(statement),
         "text": statement.text,
     }
 
@@ -76,8 +78,11 @@ def rejected_row(rejection: Rejection, place: Place) -> Row:
     }
 
 
-def record_row(current: Current, version: str, anchor_row: int) -> Row:
-    """The row of a record: its view and a column for each field."""
+def record_row(current: Current, version: str, anchor: Any, shown: Any) -> Row:
+    """The row of a record: its view and a column for each field.
+
+    `anchor` and `shown` are rows of messages: of its root, of its version.
+    """
     view = build_view(current)
     is_attested = current.record_class is not RecordClass.UNATTESTED
     return _field_columns(view) | {
@@ -86,9 +91,13 @@ def record_row(current: Current, version: str, anchor_row: int) -> Row:
         "class": current.record_class.value,
         "is_listed": is_attested and current.withdrawn is None,
         "publisher": current.address,
-        "anchor": anchor_row,
+        "anchor": anchor.row,
+        "shown": shown.row,
+        "shown_time": shown.time,
+        "shown_txid": shown.txid,
         "size_bytes": min(view["size_bytes"], 2**63 - 1),
         "file_count": view["file_count"],
+        **_sort_columns(current),
         **_order_columns(view),
         **_joined_columns(view, current.record),
         "view": json.dumps(view, ensure_ascii=False, separators=(",", ":")),
@@ -107,6 +116,23 @@ def _root(statement: Statement) -> str | None:
     if statement.revision is not None:
         return statement.revision.of
     return statement.target
+
+
+def _names(statement: Statement) -> str | None:
+    if statement.record_class is not RecordClass.SHOWN:
+        return None
+    return named_txid(statement.body)
+
+
+def _sort_columns(current: Current) -> Row:
+    """What sort of thing a record is, in lower case, as old interfaces ask."""
+    info = current.body.get("info")
+    record = current.record
+    return {
+        "type": None if record.type is None else record.type.lower(),
+        "subtype": None if record.subtype is None else record.subtype.lower(),
+        "is_nsfw": isinstance(info, Mapping) and info.get("nsfw") is True,
+    }
 
 
 def _field_columns(view: RecordView) -> Row:

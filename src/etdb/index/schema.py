@@ -38,8 +38,8 @@ from sqlalchemy.engine import Connection
 
 from etdb.index.fields import RECORD_FIELDS, SORTED_TEXTS, TEXT_COLUMNS, FieldKind
 
-APPLICATION_ID = 0x65746462  # "etdb"
-SCHEMA_VERSION = 1
+APPLICATION_ID = 0x65746469  # "etdi"
+SCHEMA_VERSION = 2
 
 METADATA = MetaData()
 
@@ -48,7 +48,9 @@ ledgers = Table(
     METADATA,
     Column("id", Text, primary_key=True),
     Column("kind", Text, nullable=False),
+    Column("first_height", Integer, nullable=False),
 )
+"""The ledgers that are read; of each, nothing below its first height."""
 
 blocks = Table(
     "blocks",
@@ -59,6 +61,12 @@ blocks = Table(
     Column("time", Integer, nullable=False),
     sqlite_with_rowid=False,
 )
+"""The last blocks of each ledger, and of those before only what carries facts.
+
+A ledger has millions of blocks that say nothing to us. The last ones are kept
+to find where a reorganisation begins; the rest of the empty ones are forgotten
+as the tip moves on (see `etdb.index.apply`).
+"""
 
 
 def _place() -> list[Column[int] | Column[str]]:
@@ -85,12 +93,14 @@ messages = Table(
     Column("action", Text, nullable=False),
     Column("digest", Text, nullable=False),
     Column("class", Text, nullable=False),
+    Column("coverage", Text, nullable=False),
     Column("address", Text),
     Column("timestamp", Integer, nullable=False),
     Column("location", Text, nullable=False),
     Column("root", Text),
     Column("number", Integer),
     Column("previous", Text),
+    Column("names", Text),
     Column("text", Text, nullable=False),
     UniqueConstraint("ledger", "height", "position", "txid"),
     _in_block(),
@@ -98,9 +108,12 @@ messages = Table(
 """Accepted statements, one row per anchor (R2), where they are completed (R7).
 
 `txid` is part 0's for a message in parts. `class` is the anchor's own; R3-C is
-applied when records are derived. `root` is the record that a message is about:
+applied when records are derived. `coverage` says whether the signatures of the
+transactions that carried the text cover it: of a message in parts, the least
+that is true of any. `root` is the record that a message is about:
 the digest of a publish, `of` of an edit, `digest` of a deactivate. `number` and
-`previous` are an edit's (R5).
+`previous` are an edit's (R5). `names` is the txid that an old-form message
+without effect is about (R4).
 """
 
 TableIndex(
@@ -114,8 +127,11 @@ TableIndex(
 )
 TableIndex("messages_digest", messages.c.digest)
 TableIndex("messages_txid", messages.c.txid)
+TableIndex(
+    "messages_names", messages.c.names, sqlite_where=messages.c.names.is_not(None)
+)
 TableIndex("messages_address", messages.c.address, messages.c.action)
-IS_OLD = "messages.class IN ('B', 'C')"
+IS_CLAIM = "messages.class IN ('A', 'B', 'C')"
 """What `messages_claim` holds; a query must say it in these words to use it."""
 
 TableIndex(
@@ -127,7 +143,7 @@ TableIndex(
     messages.c.ledger,
     messages.c.height,
     messages.c.position,
-    sqlite_where=text(IS_OLD.removeprefix("messages.")),
+    sqlite_where=text(IS_CLAIM.removeprefix("messages.")),
 )
 
 parts = Table(
@@ -139,6 +155,8 @@ parts = Table(
     Column("max", Integer, nullable=False),
     Column("number", Integer, nullable=False),
     Column("first", Text, nullable=False),
+    Column("coverage", Text, nullable=False),
+    Column("awaits", Integer),
     Column("text", Text, nullable=False),
     UniqueConstraint("ledger", "address", "max", "first", "number"),
     _in_block(),
@@ -146,18 +164,23 @@ parts = Table(
 """Valid parts, the earliest for each number (R7).
 
 `first` is the txid of part 0: in full for part 0 itself, as far as the part's
-reference gives it for the others.
+reference gives it for the others. `awaits` stands in part 0 alone: the smallest
+number of its set that is missing, MAX + 1 once the set is complete. A part
+concerns only the sets that await its number, so that no set is looked at more
+often than it has parts.
 """
 
 TableIndex(
-    "parts_first",
+    "parts_awaits",
     parts.c.ledger,
     parts.c.address,
     parts.c.max,
+    parts.c.awaits,
     parts.c.first,
-    sqlite_where=text("number = 0"),
+    sqlite_where=text("awaits <= max"),
 )
 TableIndex("parts_block", parts.c.ledger, parts.c.height)
+TableIndex("parts_txid", parts.c.txid)
 
 rejected = Table(
     "rejected",
@@ -206,8 +229,14 @@ records = Table(
     Column("is_listed", Boolean, nullable=False),
     Column("publisher", Text, nullable=False),
     Column("anchor", Integer, nullable=False),
+    Column("shown", Integer, nullable=False),
+    Column("shown_time", Integer, nullable=False),
+    Column("shown_txid", Text, nullable=False),
     Column("size_bytes", Integer, nullable=False),
     Column("file_count", Integer, nullable=False),
+    Column("type", Text),
+    Column("subtype", Text),
+    Column("is_nsfw", Boolean, nullable=False),
     Column("by_date", Integer, nullable=False),
     *(Column(f"by_{name}", Text, nullable=False) for name in SORTED_TEXTS),
     *(Column(field.name, _TYPES[field.kind]()) for field in _VALUES),
@@ -217,8 +246,9 @@ records = Table(
 """The current version of every record (R5), whoever may list it.
 
 `is_listed` leaves out unattested and withdrawn ones. `anchor` is the row of
-the message that gives the record its place and class; `view` is the record
-dict as JSON. `by_…` are what lists are ordered by. Short columns come first,
+the message that gives the record its place and class, `shown` that of the one
+that says the current version, with its time and txid; `view` is the record dict
+as JSON. `by_…` are what lists are ordered by. Short columns come first,
 so that comparing them does not read the long ones.
 """
 
@@ -234,6 +264,14 @@ for _name in SORTED_TEXTS:
         records.c.id,
     )
 TableIndex("records_sid", records.c.publisher, records.c.sid)
+TableIndex(
+    "records_shown",
+    records.c.is_listed,
+    records.c.shown_time.desc(),
+    records.c.shown_txid,
+    records.c.type,
+    records.c.subtype,
+)
 
 versions = Table(
     "versions",
@@ -290,7 +328,7 @@ def _note_stale(event: str, row: str) -> str:
                 SELECT 'publisher', {row}.address WHERE {row}.action = 'register';
             INSERT OR IGNORE INTO stale
                 SELECT 'record', root FROM messages
-                WHERE {row}.class = 'B' AND class = 'C' AND {IS_OLD}
+                WHERE {row}.class IN ('A', 'B') AND class = 'C' AND {IS_CLAIM}
                 AND address = {row}.address AND location = {row}.location
                 AND timestamp = {row}.timestamp AND root IS NOT NULL;
         END"""  # noqa: S608 -- both names are ours

@@ -1,0 +1,105 @@
+"""The ledgers that one node follows, and what is known of each.
+
+A ledger that cannot be reached, or that contradicts what was read from it,
+holds up no other; what is wrong with it is kept to be said.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from etdb.errors import EtdbError
+from etdb.index import queries
+from etdb.index.db import Index
+from etdb.index.follow import follow
+from etdb.ledger.base import LedgerReader, Tip
+from etdb.progress import Progress, Silent
+
+Writing = Callable[[str], contextlib.AbstractContextManager[None]]
+"""Holds the node's write lock; the text says what for."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the last look at a ledger showed."""
+
+    tip: Tip | None
+    """Its last block; None before the first look."""
+    problem: str
+    """Why it could not be followed; empty if it could."""
+
+
+class FollowedLedgers:
+    """Brings one index to the tip of every ledger of a node."""
+
+    def __init__(
+        self, index: Index, readers: Sequence[LedgerReader], writing: Writing
+    ) -> None:
+        self._index = index
+        self._readers = readers
+        self._writing = writing
+        self._known = {reader.info.id: Known(None, "") for reader in readers}
+
+    def known(self, ledger_id: str) -> Known:
+        """What the last look at one of the ledgers showed."""
+        return self._known[ledger_id]
+
+    def look(self) -> None:
+        """Ask every ledger for its tip; nothing is read into the index."""
+        for reader in self._readers:
+            with contextlib.suppress(EtdbError):
+                self._look(reader)
+
+    def follow(
+        self, progress: Progress | None = None, stop: Callable[[], bool] | None = None
+    ) -> int:
+        """Read what is new on each ledger; how many blocks.
+
+        Every ledger is tried; then the first error is raised.
+        """
+        errors: list[EtdbError] = []
+        applied = 0
+        for reader in self._readers:
+            try:
+                applied += self._follow(reader, progress or Silent(), stop)
+            except EtdbError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
+        return applied
+
+    def _follow(
+        self,
+        reader: LedgerReader,
+        progress: Progress,
+        stop: Callable[[], bool] | None,
+    ) -> int:
+        tip = self._look(reader)
+        if queries.is_at(self._index, reader.info.id, tip):
+            return 0
+        with self._noting(reader):
+            return follow(
+                self._index,
+                reader,
+                progress=progress,
+                stop=stop,
+                writing=lambda: self._writing("following the ledger"),
+            )
+
+    def _look(self, reader: LedgerReader) -> Tip:
+        with self._noting(reader):
+            tip = reader.tip()
+            self._known[reader.info.id] = Known(tip, "")
+            return tip
+
+    @contextlib.contextmanager
+    def _noting(self, reader: LedgerReader) -> Iterator[None]:
+        """Keep what goes wrong with a ledger, beside the last tip it had."""
+        try:
+            yield
+        except EtdbError as error:
+            before = self._known[reader.info.id]
+            self._known[reader.info.id] = Known(before.tip, error.message)
+            raise

@@ -1,0 +1,161 @@
+"""The original JavaScript clients, and a served node that they ask.
+
+The clients are the real npm packages, from lock files; no script of any package
+is run. What they ask for is published by the real command line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from etdb.durable import lock
+
+HERE = Path(__file__).resolve().parent
+CACHE = HERE.parent.parent.parent / ".cache"
+COMMAND_LINE = HERE.parent.parent / "conftest.py"
+NOTES = "ice too thick at the border, and " * 30
+
+
+@dataclass(frozen=True)
+class Package:
+    """An installed client and the script that calls it."""
+
+    folder: Path
+    scripts: Path
+
+    def run(self, script: str, asked: dict[str, Any]) -> Any:
+        """What a script prints as JSON, when asked this."""
+        done = subprocess.run(
+            ["node", str(self.scripts / script), json.dumps(asked)],
+            cwd=self.folder,
+            env={**os.environ, "NODE_BACKEND": "js"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        assert done.stdout, done.stderr[-3000:]
+        return json.loads(done.stdout)
+
+
+@dataclass(frozen=True)
+class Served:
+    """A served node and what stands on its chain."""
+
+    url: str
+    ids: Sequence[str]
+    """The records by title: one that was edited, one in parts, one of neither."""
+    txids: Sequence[str]
+    """The transactions that published them."""
+    address: str
+
+    @property
+    def oip(self) -> str:
+        """Where oipd's clients look."""
+        return f"{self.url}/oip"
+
+    @property
+    def librarian(self) -> str:
+        """Where the librarian's clients look."""
+        return f"{self.url}/alexandria/v2"
+
+
+def installed(name: str) -> Package:
+    scripts = HERE / name
+    for program in ("node", "npm"):
+        if shutil.which(program) is None:
+            give_up(f"{program} is missing: install Node.js 18 or later with npm")
+    files = [scripts / file for file in ("package.json", "package-lock.json")]
+    wanted = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    folder = CACHE / name
+    folder.mkdir(parents=True, exist_ok=True)
+    with lock(CACHE / f"{name}.lock", f"installing {name}", wait_s=300):
+        done = folder / "installed"
+        if not done.exists() or done.read_text("utf-8") != wanted:
+            shutil.copytree(scripts, folder, dirs_exist_ok=True)
+            run_npm(folder)
+            done.write_text(wanted, "utf-8")
+    return Package(folder, scripts)
+
+
+def run_npm(folder: Path) -> None:
+    npm = subprocess.run(
+        ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if npm.returncode != 0:
+        give_up(f"npm could not install {folder.name}: {npm.stderr[-500:]}")
+
+
+def give_up(reason: str) -> NoReturn:
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def js_oip() -> Package:
+    return installed("js_oip")
+
+
+@pytest.fixture(scope="session")
+def oip_js() -> Package:
+    return installed("oip_js")
+
+
+@pytest.fixture(scope="session")
+def oip_index() -> Package:
+    return installed("oip_index")
+
+
+@pytest.fixture(scope="session")
+def served(
+    request: pytest.FixtureRequest, empty_node: Path, tmp_path_factory: Any
+) -> Iterator[Served]:
+    """Three records, one of them edited, and a registered publisher."""
+    folder = tmp_path_factory.mktemp("oip")
+    shutil.copytree(empty_node, folder / "node")
+    plugin = request.config.pluginmanager.get_plugin(str(COMMAND_LINE))
+    assert plugin is not None
+    lab = plugin.CommandLine(folder / "node")
+    lab.ok("publish", *make_datasets(folder), "--yes")
+    found = lab.ok("search", "--sort", "title", "--json").json["results"]
+    edited, _, _ = [record["id"] for record in found]
+    lab.ok("edit", edited, "--set", "strain=K12", "--yes")
+    lab.ok("register", "--name", "Synthetic lab", "--yes")
+    with lab.serving() as url:
+        yield Served(
+            url,
+            ids=[record["id"] for record in found],
+            txids=[record["txid"] for record in found],
+            address=found[0]["publisher"]["address"],
+        )
+
+
+def make_datasets(folder: Path) -> Iterator[Path]:
+    """In the order of their titles: the second is published in parts."""
+    for sid, species, more in (
+        ("ec1", "Escherichia coli", 'strain = "K11"'),
+        ("hp1", "Helicobacter pylori", f'notes = "{NOTES}"'),
+        ("vc1", "Vibrio cholerae", "tilt_min = -60"),
+    ):
+        dataset = folder / sid
+        dataset.mkdir()
+        (dataset / "notes.txt").write_text(f"notes on {sid}")
+        facts = f'species = "{species}"\ndate = "2020-01-01"\n{more}\n'
+        (dataset / "dataset.toml").write_text(facts)
+        yield dataset

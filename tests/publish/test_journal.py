@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from etdb.errors import BrokenIndexError, UnavailableError
 from etdb.identity import Address, Digest, Txid
 from etdb.ledger.base import SignedTransaction
+from etdb.ledger.flo.tx import OutPoint, Transaction, TxIn, TxOut
 from etdb.publish.journal import Entry, Journal
+from etdb.testing.records import Author
 
 ENTRY = Entry(
     ledger="memory",
     timestamp=1_700_000_000,
     position=0,
+    action="publish",
     digest=Digest("ab" * 32),
+    record="ab" * 32,
     address=Address("F1"),
     sid="two words/µ",
     cid="bafy",
     files=3,
+    text='json:{"a":"\u2028 and\n"}',
     transactions=(
         SignedTransaction(Txid("00" * 32), b"\x00\xff", 1),
         SignedTransaction(Txid("11" * 32), b"second", 2),
@@ -28,32 +35,81 @@ ENTRY = Entry(
 )
 
 
+SECOND = replace(ENTRY, position=1, digest=Digest("cd" * 32))
+
+
 def test_an_open_entry_is_found_whole_by_another_process(tmp_path: Path) -> None:
-    Journal(tmp_path).open(ENTRY)
+    Journal(tmp_path).open([ENTRY])
 
     assert Journal(tmp_path).list_open() == [ENTRY]
     assert ENTRY.txid == "00" * 32
+    assert ENTRY.key == ("publish", "ab" * 32)
+
+
+def test_a_group_is_one_file(tmp_path: Path) -> None:
+    Journal(tmp_path).open([ENTRY, SECOND])
+
+    assert len(list(tmp_path.iterdir())) == 1
+    assert Journal(tmp_path).list_open() == [ENTRY, SECOND]
+
+
+def test_an_empty_group_writes_nothing(tmp_path: Path) -> None:
+    Journal(tmp_path).open([])
+
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_entries_are_listed_in_the_order_they_were_begun(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
-    later = replace(ENTRY, timestamp=1_700_000_001, digest=Digest("00" * 32))
-    tenth = replace(ENTRY, position=10, digest=Digest("01" * 32))
+    later = replace(ENTRY, position=11, digest=Digest("00" * 32))
+    tenth = replace(ENTRY, position=10, digest=Digest("01" * 32), timestamp=1)
     for entry in (later, tenth, ENTRY):
-        journal.open(entry)
+        journal.open([entry])
 
     assert journal.list_open() == [ENTRY, tenth, later]
 
 
 def test_a_closed_entry_is_gone(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
-    journal.open(ENTRY)
+    journal.open([ENTRY])
 
-    journal.close(ENTRY)
-    journal.close(ENTRY)
+    journal.close([ENTRY])
+    journal.close([ENTRY])
 
     assert journal.list_open() == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_closing_some_of_a_group_leaves_the_others(tmp_path: Path) -> None:
+    Journal(tmp_path).open([ENTRY, SECOND])
+
+    Journal(tmp_path).close([ENTRY])
+
+    assert Journal(tmp_path).list_open() == [SECOND]
+
+
+def test_an_entry_composed_anew_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+    Journal(tmp_path).open([ENTRY, SECOND])
+    anew = replace(
+        ENTRY,
+        position=2,
+        transactions=(SignedTransaction(Txid("22" * 32), b"other coins", 1),),
+    )
+
+    Journal(tmp_path).replace(anew)
+
+    assert Journal(tmp_path).list_open() == [SECOND, anew]
+
+
+def test_what_another_process_wrote_meanwhile_is_seen(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.open([ENTRY])
+    assert journal.list_open() == [ENTRY]
+    other = Journal(tmp_path)
+    other.replace(replace(ENTRY, cid="another"))
+    other.open([SECOND])
+
+    assert [entry.cid for entry in journal.list_open()] == ["another", "bafy"]
 
 
 def test_what_a_crash_left_half_written_is_not_an_entry(tmp_path: Path) -> None:
@@ -77,7 +133,20 @@ def test_an_entry_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "{}", '{"etdb-journal": 1}', '{"etdb-journal": 1, "transactions": [1]}'],
+    [
+        "",
+        "[]",
+        "{}",
+        "\ufeff{}",
+        '{"etdb-journal": 1}',
+        '{"etdb-journal": 2}',
+        '{"etdb-journal": 2}\n[]',
+        '{"etdb-journal": 2}\n{"transactions": []}',
+        '{"etdb-journal": 2}\n{"transactions": [1]}',
+        '{\n "etdb-journal": 1,\n "transactions": [1]\n}',
+        '{\n "etdb-journal": 1,\n "transactions": [{"raw": "00"}]\n}',
+        '{\n "etdb-journal": 3\n}',
+    ],
 )
 def test_a_damaged_entry_is_named_never_skipped(tmp_path: Path, text: str) -> None:
     (tmp_path / "1.json").write_text(text)
@@ -86,21 +155,76 @@ def test_a_damaged_entry_is_named_never_skipped(tmp_path: Path, text: str) -> No
         Journal(tmp_path).list_open()
 
 
-def test_an_entry_of_a_later_version_is_refused(tmp_path: Path) -> None:
+def test_bytes_that_are_no_text_are_named_too(tmp_path: Path) -> None:
+    (tmp_path / "1.json").write_bytes(b"\xff\xfe")
+
+    with pytest.raises(BrokenIndexError, match=r"1\.json is not a journal entry"):
+        Journal(tmp_path).list_open()
+
+
+def test_an_entry_without_transactions_is_damaged(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
-    journal.open(ENTRY)
+    journal.open([replace(ENTRY, transactions=())])
+
+    with pytest.raises(BrokenIndexError):
+        Journal(tmp_path).list_open()
+
+
+def test_an_entry_of_a_later_version_is_refused(tmp_path: Path) -> None:
+    Journal(tmp_path).open([ENTRY])
     (file,) = tmp_path.iterdir()
-    file.write_text(file.read_text().replace('"etdb-journal": 1', '"etdb-journal": 2'))
+    file.write_text(file.read_text().replace('"etdb-journal": 2', '"etdb-journal": 3'))
 
     with pytest.raises(BrokenIndexError, match="this version"):
-        journal.list_open()
+        Journal(tmp_path).list_open()
 
 
 def test_a_journal_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match="cannot write"):
-        Journal(tmp_path / "absent").open(ENTRY)
+        Journal(tmp_path / "absent").open([ENTRY])
 
 
 def test_a_journal_that_cannot_be_cleared_says_so(tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match="cannot clear"):
-        Journal(tmp_path / "absent").close(ENTRY)
+        Journal(tmp_path / "absent").close([ENTRY])
+
+
+def carrying(text: str) -> dict[str, Any]:
+    output = TxOut(1, b"")
+    inputs = (TxIn(OutPoint(b"\x01" * 32, 0), b""),)
+    transaction = Transaction(2, inputs, (output,), 0, text.encode())
+    raw = transaction.encode().hex()
+    return {"txid": transaction.txid, "raw": raw, "fee_sat": 1}
+
+
+@pytest.mark.parametrize("notes", ["", "µ" * 1000])
+def test_an_entry_of_the_first_version_is_read_and_finished(
+    tmp_path: Path, notes: str
+) -> None:
+    author = Author()
+    text = author.publish(author.artifact({"artNotes": notes}))
+    parts = author.part_texts(text) if notes else [text]
+    old = {
+        "etdb-journal": 1,
+        "ledger": "memory",
+        "timestamp": 1_700_000_000,
+        "position": 3,
+        "digest": "ab" * 32,
+        "address": "F1",
+        "sid": "ts",
+        "cid": "bafy",
+        "files": 2,
+        "transactions": [carrying(part) for part in parts],
+    }
+    (tmp_path / "1700000000-000003-abababababababab.json").write_text(
+        json.dumps(old, indent=1)
+    )
+    journal = Journal(tmp_path)
+
+    (entry,) = journal.list_open()
+
+    assert (entry.action, entry.record) == ("publish", "ab" * 32)
+    assert (entry.text, entry.sid, entry.position) == (text, "ts", 3)
+    assert len(entry.transactions) == len(parts)
+    journal.close([entry])
+    assert list(tmp_path.iterdir()) == []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -19,13 +19,15 @@ from etdb.errors import (
 from etdb.identity import CID, RAW
 from etdb.index import queries
 from etdb.lab.folder import read_dataset
-from etdb.ledger.base import SignedTransaction
+from etdb.publish import outbox
 from etdb.publish.plan import Plan, PlanState
 from etdb.publish.publisher import Outcome, Publisher
 from etdb.record.signing import TEST_P2PKH, PrivateKey
 from etdb.store.verified import iter_files
 from etdb.testing.ledger import MemoryLedger
+from etdb.testing.pool import PoolLedger, fail_nth
 from etdb.testing.publishing import open_publisher
+from etdb.testing.records import Author
 
 Make = Callable[..., Path]
 
@@ -36,28 +38,6 @@ def plan(publisher: Publisher, folder: Path, **options: object) -> Plan:
 
 def record_of(publisher: Publisher, record_id: str) -> dict[str, Any]:
     return queries.get_record(publisher.index, record_id)
-
-
-class SlowLedger(MemoryLedger):
-    """Takes transactions at once and puts them in a block when told to."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._waiting: list[SignedTransaction] = []
-
-    def send(self, transactions: Sequence[SignedTransaction]) -> None:
-        """Keep them."""
-        self._verify_up()
-        self._waiting += transactions
-
-    def deliver(self) -> None:
-        """Mine what was kept."""
-        super().send(self._waiting)
-
-    def _verify_up(self) -> None:
-        _, error = self.effect("send")
-        if error is not None:
-            raise error
 
 
 def test_a_new_dataset_is_planned_without_the_key(
@@ -216,25 +196,52 @@ def test_a_moved_folder_is_unchanged(publisher: Publisher, make_dataset: Make) -
     assert again.state is PlanState.UNCHANGED
 
 
-def test_a_changed_dataset_says_what_changed_and_is_not_sent(
-    publisher: Publisher, make_dataset: Make, ledger: MemoryLedger
+def test_a_changed_dataset_is_published_as_an_edit(
+    publisher: Publisher, make_dataset: Make
 ) -> None:
     folder = make_dataset("vc-1")
-    publisher.publish([plan(publisher, folder)])
-    before = ledger.tip()
+    (first,) = publisher.publish([plan(publisher, folder)])
     (folder / "raw" / "notes.txt").write_text("other notes")
 
     changed = plan(publisher, folder, title="Another title")
+    (edited,) = publisher.publish([changed])
 
     assert changed.state is PlanState.CHANGED
     assert changed.changes == (
         'title: "Vibrio cholerae" → "Another title"',
         "file raw/notes.txt: other content",
     )
-    with pytest.raises(ConflictError, match="is published and has changed"):
-        publisher.publish([changed, plan(publisher, make_dataset("vc-2"))])
+    assert (edited.action, edited.outcome) == ("edit", Outcome.PUBLISHED)
+    record = record_of(publisher, first.id)
+    assert (record["id"], record["title"]) == (first.id, "Another title")
+    assert record["cid"] == edited.cid == str(changed.cid) != first.cid
+    assert [version["number"] for version in record["versions"]] == [1, 2]
+    assert queries.search(publisher.index, "").total == 1
+    assert plan(publisher, folder, title="Another title").state is PlanState.UNCHANGED
+
+
+def test_files_can_be_changed_back(publisher: Publisher, make_dataset: Make) -> None:
+    folder = make_dataset("vc-1")
+    old = (folder / "raw" / "notes.txt").read_text()
+    for text in ("other notes", old):
+        publisher.publish([plan(publisher, folder)])
+        (folder / "raw" / "notes.txt").write_text(text)
+
+    assert plan(publisher, folder).state is PlanState.CHANGED
+
+
+def test_what_changed_after_it_was_shown_is_not_sent(
+    publisher: Publisher, make_dataset: Make, ledger: MemoryLedger
+) -> None:
+    folder = make_dataset("vc-1")
+    first = plan(publisher, folder)
+    publisher.publish([plan(publisher, folder, title="Meanwhile")])
+    before = ledger.tip()
+
+    with pytest.raises(ConflictError, match="not any more what was shown"):
+        publisher.publish([first])
+
     assert ledger.tip() == before
-    assert publisher.journal.list_open() == []
 
 
 def test_the_same_id_under_another_key_is_another_record(
@@ -350,40 +357,24 @@ def test_a_ledger_that_is_down_is_retried_by_the_next_run(
     publisher: Publisher, make_dataset: Make, ledger: MemoryLedger
 ) -> None:
     folder = make_dataset("vc-1")
-    ledger.effect = lambda _: (False, UnavailableError("the ledger is down"))
+    down = UnavailableError("the ledger is down")
+    ledger.effect = fail_nth("send", 1, down, is_applied=False)
     with pytest.raises(UnavailableError):
         publisher.publish([plan(publisher, folder)])
-    ledger.effect = lambda _: (True, None)
 
     planned = plan(publisher, folder)
     (published,) = publisher.publish([planned])
 
-    assert planned.state is PlanState.NEW
+    assert planned.state is PlanState.SENT
     assert published.outcome is Outcome.PRESENT
     assert record_of(publisher, published.id)["class"] == "A"
     assert publisher.journal.list_open() == []
 
 
-def test_a_record_on_its_way_stays_in_the_journal(
-    node: Path, key: PrivateKey, make_dataset: Make
-) -> None:
-    ledger = SlowLedger()
-    with open_publisher(node, ledger, key) as publisher:
-        (sent,) = publisher.publish([plan(publisher, make_dataset("vc-1"))])
-        waiting = publisher.journal.list_open()
-        ledger.deliver()
-        (finished,) = publisher.resume()
-
-        assert (sent.outcome, len(waiting)) == (Outcome.SENT, 1)
-        assert finished == replace(sent, outcome=Outcome.PUBLISHED)
-        assert publisher.journal.list_open() == []
-        assert publisher.resume() == []
-
-
 def test_work_begun_on_another_ledger_is_not_finished_here(
     node: Path, key: PrivateKey, make_dataset: Make, tmp_path: Path
 ) -> None:
-    first = SlowLedger()
+    first = PoolLedger()
     with open_publisher(node, first, key) as publisher:
         publisher.publish([plan(publisher, make_dataset("vc-1"))])
         (entry,) = publisher.journal.list_open()
@@ -391,20 +382,61 @@ def test_work_begun_on_another_ledger_is_not_finished_here(
     other.mkdir()
 
     with open_publisher(other, MemoryLedger("another"), key) as publisher:
-        publisher.journal.open(entry)
+        publisher.journal.open([entry])
         with pytest.raises(ConflictError, match="vc-1 was begun on ledger memory"):
             publisher.resume()
 
 
-def test_what_is_anchored_already_is_not_sent_again(
-    node: Path, key: PrivateKey, make_dataset: Make
+def artifacts(publisher: Publisher, *sids: str) -> list[dict[str, Any]]:
+    made = []
+    for sid in sids:
+        artifact = Author().artifact({"sid": sid}, floAddress=publisher.address)
+        del artifact["timestamp"]
+        made.append(artifact)
+    return made
+
+
+def test_many_artifacts_are_published_in_groups_of_bounded_size(
+    publisher: Publisher, ledger: MemoryLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ledger = SlowLedger()
-    with open_publisher(node, ledger, key) as publisher:
-        publisher.publish([plan(publisher, make_dataset("vc-1"))])
-        ledger.deliver()
-        ledger.effect = lambda _: (False, UnavailableError("the coins are spent"))
+    monkeypatch.setattr(outbox, "MAX_GROUP_MESSAGES", 2)
+    height = ledger.tip().height
+    made = artifacts(publisher, "a", "b", "c", "d", "e")
 
-        (finished,) = publisher.resume()
+    done = publisher.publish_artifacts(made)
 
-    assert finished.outcome is Outcome.PUBLISHED
+    assert [one.sid for one in done] == ["a", "b", "c", "d", "e"]
+    assert {one.outcome for one in done} == {Outcome.PUBLISHED}
+    assert ledger.tip().height == height + 3
+    assert queries.search(publisher.index, "").total == 5
+    assert publisher.journal.list_open() == []
+
+
+def test_a_group_is_closed_before_it_has_too_many_bytes(
+    publisher: Publisher, ledger: MemoryLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "MAX_GROUP_BYTES", 1)
+    height = ledger.tip().height
+
+    publisher.publish_artifacts(artifacts(publisher, "a", "b"))
+
+    assert ledger.tip().height == height + 2
+
+
+def test_artifacts_that_are_there_already_are_left_as_they_are(
+    publisher: Publisher, ledger: MemoryLedger
+) -> None:
+    (first,) = publisher.publish_artifacts(artifacts(publisher, "a"))
+    before = ledger.tip().height
+
+    done = publisher.publish_artifacts(artifacts(publisher, "b", "a"))
+
+    assert [one.outcome for one in done] == [Outcome.PUBLISHED, Outcome.PRESENT]
+    assert done[1].id == first.id
+    assert ledger.tip().height == before + 1
+    assert queries.search(publisher.index, "").total == 2
+
+
+def test_two_artifacts_of_one_id_are_refused(publisher: Publisher) -> None:
+    with pytest.raises(ConflictError, match="same sid"):
+        publisher.publish_artifacts(artifacts(publisher, "a", "a"))

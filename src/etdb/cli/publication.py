@@ -22,8 +22,8 @@ from etdb.cli.terminal import (
 from etdb.errors import EtdbError
 from etdb.lab.folder import Dataset, read_dataset
 from etdb.node import Node
-from etdb.publish.plan import verify_distinct, verify_publishable
-from etdb.publish.publisher import Outcome, Plan, PlanState, Published
+from etdb.publish.plan import verify_distinct
+from etdb.publish.publisher import Outcome, Plan, PlanState, Published, Publisher
 from etdb.record.model import FIELDS
 
 SAT_PER_FLO = 100_000_000
@@ -41,21 +41,27 @@ class Publication:
         self._node = node
         self._is_json = is_json
         self._shows_plans = shows_plans and not is_json
-        torn_bytes = node.ledger.torn_bytes
-        self._publisher = node.publisher()
-        if torn_bytes:
-            say(f"the chain ended in {torn_bytes} bytes that a crash had left; cut off")
+        self._publisher = open_publisher(node)
         self._progress = TerminalProgress()
         self._done: list[Published] = []
         self._planned: list[Plan] = []
         self._failed: list[str] = []
         self._is_batch = False
 
-    def resume(self) -> None:
-        """Finish what an earlier run left open."""
-        for one in self._publisher.resume():
-            self._done.append(one)
-            say(f"{one.sid}: finished what an earlier run had begun")
+    def resume(self, *, waits: bool = False) -> None:
+        """Finish what an earlier run left open, waiting for blocks if asked."""
+        self._done += resume(self._publisher)
+        if waits:
+            self.wait()
+
+    def wait(self) -> None:
+        """Wait until what was sent is settled on the ledger."""
+        settled = {(one.action, one.id): one for one in self._await()}
+        self._done = [settled.pop((one.action, one.id), one) for one in self._done]
+        self._done += settled.values()
+
+    def _await(self) -> list[Published]:
+        return self._publisher.wait(self._progress)
 
     def publish(
         self,
@@ -65,7 +71,7 @@ class Publication:
         is_dry: bool = False,
         assume_yes: bool = False,
     ) -> None:
-        """Read, hash and show the datasets; publish those that are new.
+        """Read, hash and show the datasets; publish what is new or has changed.
 
         Of several, one that cannot be published holds up no other: it is
         listed by `report`. The error of a single one is raised.
@@ -78,14 +84,17 @@ class Publication:
         if is_dry:
             self._planned = plans
             return
-        plans = self._each(plans, _publishable)
-        new = [plan for plan in plans if plan.state is PlanState.NEW]
-        if new and not confirm(_question(new), assume_yes=assume_yes):
+        wanted = [
+            plan for plan in plans if plan.state in (PlanState.NEW, PlanState.CHANGED)
+        ]
+        if wanted and not confirm(_question(wanted), assume_yes=assume_yes):
             say("nothing was published")
             return
-        resumed = {one.id for one in self._done}
         results = self._publisher.publish(plans, self._progress)
-        self._done += [one for one in results if one.id not in resumed]
+        known = {one.id for one in results if one.outcome is not Outcome.PRESENT}
+        resumed = [one for one in self._done if one.id not in known]
+        shown = {one.id for one in resumed}
+        self._done = resumed + [one for one in results if one.id not in shown]
 
     def report(self) -> None:
         """Print what was done, once for each record.
@@ -100,7 +109,7 @@ class Publication:
 
     def _print(self) -> None:
         if self._is_json:
-            results = [_summary(one) for one in self._done]
+            results = [summary(one) for one in self._done]
             results += [_dry_summary(plan) for plan in self._planned]
             is_one = len(results) == 1 and not self._failed
             rest = {"published": results, "failed": self._failed}
@@ -111,10 +120,7 @@ class Publication:
                 record_id = plan.existing["id"][:12]
                 show(f"{plan.dataset.sid}: already published as {record_id}")
         for one in self._done:
-            if one.outcome is Outcome.PRESENT:
-                show(f"{one.sid}: already published as {one.id[:12]}")
-            else:
-                show(f"{one.sid}: published as {one.id}")
+            show(f"{one.sid or one.action}: {result_text(one)}")
 
     def _each(
         self, things: Sequence[Thing], step: Callable[[Thing], Done]
@@ -144,18 +150,66 @@ class Publication:
         return plan
 
 
-def _publishable(plan: Plan) -> Plan:
-    verify_publishable([plan])
-    return plan
+def open_publisher(node: Node) -> Publisher:
+    """What publishes into a node; says what was cut off its chain."""
+    torn_bytes = node.torn_bytes
+    publisher = node.publisher()
+    if torn_bytes:
+        say(f"the chain ended in {torn_bytes} bytes that a crash had left; cut off")
+    return publisher
+
+
+def resume(publisher: Publisher) -> list[Published]:
+    """Finish what an earlier run left open, and say so."""
+    finished = publisher.resume()
+    for one in finished:
+        what = one.sid or one.action
+        if one.outcome is Outcome.SENT:
+            say(f"{what}: sent by an earlier run, and not in a block yet")
+        else:
+            say(f"{what}: finished what an earlier run had begun")
+    return finished
+
+
+def result_text(one: Published) -> str:
+    """What became of a statement, as people read it."""
+    if one.outcome is Outcome.SENT:
+        return f"on its way as {one.id}; see it through: etdb publish --resume --wait"
+    if one.outcome is Outcome.PRESENT:
+        return f"already published as {one.id[:12]}"
+    return f"{_DONE[one.action]} {one.id}"
+
+
+_DONE = {
+    "publish": "published as",
+    "edit": "edited, now the current version of",
+    "deactivate": "withdrawn for good:",
+    "register": "registered by",
+}
+
+
+def fee_text(fee_sat: int) -> str:
+    """A fee with its unit."""
+    return f"{fee_sat / SAT_PER_FLO:.8f} FLO"
 
 
 def _question(plans: Sequence[Plan]) -> str:
-    size = human_size(sum(plan.size_bytes for plan in plans))
-    return f"Sign and publish {count(len(plans), 'dataset')}, {size}, for ever?"
+    new = [plan for plan in plans if plan.state is PlanState.NEW]
+    edits = len(plans) - len(new)
+    wanted = []
+    if new:
+        size = human_size(sum(plan.size_bytes for plan in new))
+        wanted.append(f"publish {count(len(new), 'dataset')}, {size},")
+    if edits:
+        wanted.append(f"edit {count(edits, 'record')}")
+    return f"Sign and {' and '.join(wanted).removesuffix(',')}, for ever?"
 
 
 def _show_plan(plan: Plan) -> None:
     if plan.state is PlanState.UNCHANGED:
+        return
+    if plan.state is PlanState.SENT:
+        show(f"{plan.dataset.sid}: a message about it is on its way already")
         return
     show(f"{plan.dataset.path}")
     show_facts((f"  {label}", value) for label, value in _plan_facts(plan))
@@ -181,11 +235,13 @@ def _plan_facts(plan: Plan) -> Iterator[tuple[str, str]]:
     yield "Files", f"{len(plan.cids)}, {human_size(plan.size_bytes)}"
     yield "CID", str(plan.cid)
     yield "Parts", str(plan.parts)
-    yield "Fee", f"{plan.fee_sat / SAT_PER_FLO:.8f} FLO"
+    yield "Fee", fee_text(plan.fee_sat)
 
 
-def _summary(one: Published) -> dict[str, object]:
+def summary(one: Published) -> dict[str, object]:
+    """What became of a statement, as JSON values."""
     return {
+        "action": one.action,
         "id": one.id,
         "txid": one.txid,
         "cid": one.cid,

@@ -50,6 +50,9 @@ def publish(
     resume: Annotated[
         bool, typer.Option("--resume", help="Only finish what was interrupted.")
     ] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait until blocks hold what was sent.")
+    ] = False,
     yes: YesOption = False,
     node: NodeOption = None,
     json: JsonOption = False,
@@ -58,7 +61,8 @@ def publish(
 
     What the headers of MRC and mdoc files say is taken from them; dataset.toml
     beside the files and options say the rest. The same command again goes on
-    where it was stopped, and does nothing for what is already published.
+    where it was stopped, and does nothing for what is already published; a
+    dataset that has changed since is published as an edit of its record.
 
     \b
     Examples:
@@ -66,6 +70,7 @@ def publish(
         etdb publish data/* --yes
         etdb publish data/vc2026-03-14 --dry-run
         etdb publish data/ts1 --set camera="K3" --role ts1_x.mrc=reconstruction
+        etdb publish --resume --wait
     """
     options = _options(
         {
@@ -94,6 +99,8 @@ def publish(
             run.resume()
         if paths:
             run.publish(paths, options, is_dry=dry_run, assume_yes=yes)
+        if wait and not dry_run:
+            run.wait()
         run.report()
 
 
@@ -101,12 +108,15 @@ def _options(
     named: dict[str, Any], pairs: Sequence[str], roles: Sequence[str]
 ) -> dict[str, Any]:
     options = {key: value for key, value in named.items() if value is not None}
-    options |= dict(_pair(pair, "--set") for pair in pairs)
-    files = {name: {"role": role} for name, role in (_pair(r, "--role") for r in roles)}
+    options |= dict(pair_of(pair, "--set") for pair in pairs)
+    files = {
+        name: {"role": role} for name, role in (pair_of(r, "--role") for r in roles)
+    }
     return options | ({"files": files} if files else {})
 
 
-def _pair(text: str, option: str) -> tuple[str, str]:
+def pair_of(text: str, option: str) -> tuple[str, str]:
+    """Name and value of `NAME=VALUE`. Raises InvalidDataError."""
     name, equals, value = (
         text.rpartition("=") if option == "--role" else text.partition("=")
     )

@@ -18,6 +18,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from etdb.errors import InvalidDataError
+from etdb.identity import Address, parse_address
 from etdb.record.model import FIELDS, FieldSpec, Role
 
 FILES = "files"
@@ -108,6 +109,8 @@ def _wire_value(spec: FieldSpec, value: object, where: str) -> object:
         return _seconds(value, place)
     if spec.kind == "text":
         return _text(value, place)
+    if spec.search == "heirs":
+        return _addresses(value, place)
     if spec.kind == "list":
         return _list(value, place)
     number = _number(value, place)
@@ -153,6 +156,18 @@ def _list(value: object, place: str) -> list[Any]:
     if not isinstance(value, list):
         raise _wrong(place, value, "a list")
     return [_plain(item, place) for item in value]
+
+
+def _addresses(value: object, place: str) -> list[Address]:
+    """A list of addresses, or a text with commas between them."""
+    listed = value.split(",") if isinstance(value, str) else _list(value, place)
+    addresses = [Address(_text(item, place).strip()) for item in listed]
+    try:
+        for address in addresses:
+            parse_address(address)
+    except InvalidDataError as exc:
+        raise _wrong(place, value, "addresses, with commas between them") from exc
+    return addresses
 
 
 def _plain(value: object, place: str) -> object:

@@ -1,112 +1,190 @@
-"""Publications that were begun and are not yet in the index.
+"""Statements that were begun and are not yet settled on their ledger.
 
-One file each, whole before the first transaction is sent: it holds every
-signed transaction, so that whoever finds it can finish the work by sending
-them again. It is no history: what is done is removed.
+One file for each group that was opened together, whole before the first
+transaction is sent: it holds every signed transaction, so that whoever finds it
+can finish the work by sending them again, and every text, so that it can be
+composed anew where a coin was lost. It is no history: what is done is removed.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from etdb import durable
-from etdb.errors import BrokenIndexError, UnavailableError
+from etdb.errors import BrokenIndexError, InvalidDataError, UnavailableError
 from etdb.identity import Address, Digest, Txid
 from etdb.ledger.base import SignedTransaction
+from etdb.ledger.flo.tx import Transaction
+from etdb.record.parts import join, parse_part
 
 _SUFFIX = ".json"
-_VERSION = 1
+_VERSION = 2
+
+Stamp = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One publication: what it says, by which transactions, on which ledger."""
+    """One statement: what it says, by which transactions, on which ledger."""
 
     ledger: str
     """Id of the ledger that the transactions were made for."""
     timestamp: int
     position: int
-    """Its place among those begun at the same time; coins depend on it."""
+    """Its place among all that are open; coins depend on it."""
+    action: str
+    """publish, edit, deactivate or register."""
     digest: Digest
+    record: str
+    """Id of the record it is about: of a publish its digest, of a register none."""
     address: Address
     sid: str
     cid: str
     files: int
+    text: str
+    """The message, verbatim: whatever carries it, it is the same statement."""
     transactions: tuple[SignedTransaction, ...]
     """In the order of the message's parts."""
 
     @property
     def txid(self) -> Txid:
-        """The transaction that people name the record by."""
+        """The transaction that people name the statement by."""
         return self.transactions[0].txid
+
+    @property
+    def key(self) -> tuple[str, Digest]:
+        """What it is among all statements (PROTOCOL R2)."""
+        return self.action, self.digest
 
 
 class Journal:
-    """A folder of open publications. One writer at a time (take a lock)."""
+    """A folder of open statements. One writer at a time (take a lock)."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._read: dict[Path, tuple[Stamp, tuple[Entry, ...]]] = {}
 
-    def open(self, entry: Entry) -> None:
-        """Write an entry; it is on disk on return. Raises UnavailableError."""
-        durable.write_bytes(self._path(entry), _encode(entry))
+    def open(self, entries: Sequence[Entry]) -> None:
+        """Write entries as one group; on return they are on disk, all or none.
+
+        Raises UnavailableError.
+        """
+        if entries:
+            first = entries[0]
+            name = f"{first.position:010d}-{first.digest[:16]}{_SUFFIX}"
+            self._write(self._folder / name, entries)
 
     def list_open(self) -> list[Entry]:
-        """What is unfinished, oldest first. Raises BrokenIndexError."""
-        entries = []
-        for path in sorted(self._folder.glob(f"*{_SUFFIX}")):
-            # Whoever only looks holds no lock: an entry may be closed meanwhile.
-            with contextlib.suppress(FileNotFoundError):
-                entries.append(_load(path))
-        return entries
+        """What is unfinished, in the order it was begun. Raises BrokenIndexError."""
+        return sorted(
+            (entry for group in self._groups().values() for entry in group),
+            key=lambda entry: (entry.position, entry.timestamp, entry.digest),
+        )
 
-    def close(self, entry: Entry) -> None:
-        """Forget an entry that is done; closing it twice is harmless."""
+    def replace(self, entry: Entry) -> None:
+        """Put another way to send a statement in the place of the one there."""
+        for path, group in self._groups().items():
+            if any(entry.key == one.key for one in group):
+                others = [one for one in group if one.key != entry.key]
+                self._write(path, [*others, entry])
+
+    def close(self, entries: Iterable[Entry]) -> None:
+        """Forget entries that are done; closing one twice is harmless."""
+        done = {entry.key for entry in entries}
         try:
-            self._path(entry).unlink(missing_ok=True)
+            for path, group in self._groups().items():
+                rest = [entry for entry in group if entry.key not in done]
+                if rest and len(rest) < len(group):
+                    self._write(path, rest)
+                elif not rest:
+                    path.unlink(missing_ok=True)
             durable.sync_folder(self._folder)
         except OSError as exc:
             msg = f"cannot clear the journal in {self._folder}: {exc.strerror}"
             raise UnavailableError(msg) from exc
 
-    def _path(self, entry: Entry) -> Path:
-        """Named so that names in order are entries in order."""
-        name = f"{entry.timestamp:010d}-{entry.position:06d}-{entry.digest[:16]}"
-        return self._folder / (name + _SUFFIX)
+    def _write(self, path: Path, entries: Sequence[Entry]) -> None:
+        lines = [json.dumps({"etdb-journal": _VERSION}), *map(_encode, entries)]
+        durable.write_bytes(path, ("\n".join(lines) + "\n").encode())
+        self._read[path] = (_stamp(path), tuple(entries))
+
+    def _groups(self) -> dict[Path, tuple[Entry, ...]]:
+        """Every file's entries; what has not changed is not read again."""
+        found: dict[Path, tuple[Stamp, tuple[Entry, ...]]] = {}
+        for path in sorted(self._folder.glob(f"*{_SUFFIX}")):
+            # Whoever only looks holds no lock: a file may go meanwhile.
+            with contextlib.suppress(FileNotFoundError):
+                stamp = _stamp(path)
+                known = self._read.get(path)
+                is_known = known is not None and known[0] == stamp
+                found[path] = known if is_known and known else (stamp, _load(path))
+        self._read = found
+        return {path: entries for path, (_, entries) in found.items()}
 
 
-def _encode(entry: Entry) -> bytes:
-    plain = {"etdb-journal": _VERSION} | asdict(entry)
-    plain["transactions"] = [
-        {"txid": tx.txid, "raw": tx.raw.hex(), "fee_sat": tx.fee_sat}
-        for tx in entry.transactions
-    ]
-    return json.dumps(plain, indent=1).encode()
+def _stamp(path: Path) -> Stamp:
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
-def _load(path: Path) -> Entry:
+def _encode(entry: Entry) -> str:
+    plain = vars(entry) | {
+        "transactions": [
+            {"txid": tx.txid, "raw": tx.raw.hex(), "fee_sat": tx.fee_sat}
+            for tx in entry.transactions
+        ]
+    }
+    return json.dumps(plain)
+
+
+def _load(path: Path) -> tuple[Entry, ...]:
     try:
-        plain: dict[str, Any] = json.loads(path.read_bytes())
-        version = plain.pop("etdb-journal")
-        transactions = tuple(
-            SignedTransaction(tx["txid"], bytes.fromhex(tx["raw"]), tx["fee_sat"])
-            for tx in plain.pop("transactions")
-        )
-        entry = Entry(**plain, transactions=transactions)
+        head, *lines = path.read_text("utf-8").splitlines()
+        if lines and not lines[0].startswith("{"):
+            # Of the first version: one object, indented.
+            return (_decode_first_version(json.loads("\n".join([head, *lines]))),)
+        if json.loads(head)["etdb-journal"] == _VERSION and lines:
+            return tuple(_decode(json.loads(line)) for line in lines)
     except FileNotFoundError:
         raise
     except OSError as exc:
         msg = f"cannot read {path}: {exc.strerror}"
         raise UnavailableError(msg) from exc
-    except (ValueError, TypeError, KeyError, AttributeError) as exc:
+    except (ValueError, TypeError, KeyError, AttributeError, InvalidDataError) as exc:
         raise _unreadable(path) from exc
-    if version != _VERSION:
-        raise _unreadable(path)
-    return entry
+    raise _unreadable(path)
+
+
+def _decode(plain: dict[str, Any]) -> Entry:
+    transactions = tuple(
+        SignedTransaction(tx["txid"], bytes.fromhex(tx["raw"]), tx["fee_sat"])
+        for tx in plain.pop("transactions")
+    )
+    if not transactions:
+        msg = "an entry without transactions"
+        raise ValueError(msg)
+    return Entry(**plain, transactions=transactions)
+
+
+def _decode_first_version(plain: dict[str, Any]) -> Entry:
+    """One publication a file, without its text, which the transactions carry."""
+    if plain.pop("etdb-journal") != 1:
+        msg = "not of the first version"
+        raise ValueError(msg)
+    carried = [
+        Transaction.parse(bytes.fromhex(tx["raw"])).flo_data.decode()
+        for tx in plain["transactions"]
+    ]
+    text = carried[0]
+    if len(carried) > 1:
+        text = join([parse_part(part) for part in carried])
+    said = {"action": "publish", "record": plain["digest"], "text": text}
+    return _decode(plain | said)
 
 
 def _unreadable(path: Path) -> BrokenIndexError:

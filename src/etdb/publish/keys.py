@@ -35,7 +35,8 @@ from etdb.record.signing import MAIN_P2PKH, TEST_P2PKH, PrivateKey
 PUBLISHER = "publisher.key"
 WALLET = "wallet.key"
 
-_WIF_VERSIONS = {163: MAIN_P2PKH, 239: TEST_P2PKH}
+_WIF_VERSIONS = {163: MAIN_P2PKH, 176: MAIN_P2PKH, 239: TEST_P2PKH}
+"""What a key's own version says of its addresses; 176 is how old wallets wrote."""
 _COMPRESSED = b"\x01"
 _MODE = 0o600
 _BACKUP_VERSION = 1
@@ -53,6 +54,17 @@ class Keys:
     publisher: PrivateKey = field(repr=False)
     wallet: PrivateKey = field(repr=False)
     address: Address
+    wallet_address: Address
+    """As the wallet's key names its network; a ledger may write it otherwise."""
+
+
+@dataclass(frozen=True)
+class ImportedKey:
+    """A key that another program gave out, not yet in a node."""
+
+    key: PrivateKey = field(repr=False)
+    address: Address
+    is_test: bool
 
 
 def create_keys(folder: Path, *, is_test: bool = False) -> Keys:
@@ -73,7 +85,13 @@ def create_keys(folder: Path, *, is_test: bool = False) -> Keys:
 def load_keys(folder: Path) -> Keys:
     """Both keys of a folder. Raises as `load_key` does."""
     publisher, version = _parse_wif(_read_wif(folder / PUBLISHER), PUBLISHER)
-    return Keys(publisher, load_key(folder / WALLET), publisher.address(version))
+    wallet, wallet_version = _parse_wif(_read_wif(folder / WALLET), WALLET)
+    return Keys(
+        publisher,
+        wallet,
+        publisher.address(version),
+        wallet.address(wallet_version),
+    )
 
 
 def load_key(path: Path) -> PrivateKey:
@@ -83,6 +101,51 @@ def load_key(path: Path) -> PrivateKey:
     file; InvalidDataError where it holds no key.
     """
     return _parse_wif(_read_wif(path), path.name)[0]
+
+
+def parse_import(text: str) -> ImportedKey:
+    """A key as wallets export it: wallet import format, R…, T… or of a test network.
+
+    Raises InvalidDataError, which never shows what was given.
+    """
+    try:
+        key, version = _parse_wif(text.strip(), "what was given")
+    except InvalidDataError as exc:
+        raise InvalidDataError(
+            exc.message,
+            hint="give one line: a compressed FLO key in wallet import format",
+        ) from None
+    return ImportedKey(key, key.address(version), version == TEST_P2PKH)
+
+
+def import_key(
+    folder: Path,
+    name: str,
+    imported: ImportedKey,
+    *,
+    is_test: bool | None = None,
+    replace: bool = False,
+) -> Path | None:
+    """Make an imported key the PUBLISHER or WALLET of a folder.
+
+    `is_test` is what the node's network takes; without it, what its
+    publisher's key is of. A key that is there is only overwritten on
+    `replace`, and then kept in the file that is returned. Raises ConflictError
+    where the key is of another network or another key is there.
+    """
+    if is_test is None:
+        is_test = _is_test(folder)
+    if is_test is not None and imported.is_test != is_test:
+        msg = (
+            f"{imported.address} is an address of {_network(imported.is_test)},"
+            f" and this node is of {_network(is_test)}"
+        )
+        raise ConflictError(msg, hint="export the key of the right network")
+    path = folder / name
+    kept = _keep(path, imported.key, replace=replace) if path.exists() else None
+    version = TEST_P2PKH if imported.is_test else MAIN_P2PKH
+    _write_wif(path, _encode_wif(imported.key, version))
+    return kept
 
 
 def backup(folder: Path, file: Path, passphrase: str) -> None:
@@ -132,6 +195,33 @@ def restore(file: Path, folder: Path, passphrase: str) -> Keys:
     return load_keys(folder)
 
 
+def _is_test(folder: Path) -> bool | None:
+    """Of which network a folder's publisher is; None where there is no key."""
+    if not (folder / PUBLISHER).exists():
+        return None
+    _, version = _parse_wif(_read_wif(folder / PUBLISHER), PUBLISHER)
+    return version == TEST_P2PKH
+
+
+def _network(is_test: bool) -> str:
+    return "a test network (o…)" if is_test else "the main network (F…)"
+
+
+def _keep(path: Path, new: PrivateKey, *, replace: bool) -> Path | None:
+    """Copy the key that is about to be overwritten, unless it is the same."""
+    old, version = _parse_wif(_read_wif(path), path.name)
+    if old.public_key == new.public_key:
+        return None
+    address = old.address(version)
+    if not replace:
+        msg = f"{path.name} already holds the key of {address}"
+        raise ConflictError(msg, hint="to keep that one aside, repeat with --replace")
+    # Named for its address: replaced twice, it is kept once.
+    kept = path.with_name(f"{path.name}.{address}")
+    _write_wif(kept, _encode_wif(old, version))
+    return kept
+
+
 def _encode_wif(key: PrivateKey, address_version: int) -> str:
     version = next(w for w, a in _WIF_VERSIONS.items() if a == address_version)
     return encode_base58check(bytes([version]) + key.to_bytes() + _COMPRESSED)
@@ -141,14 +231,10 @@ def _parse_wif(text: str, name: str) -> tuple[PrivateKey, int]:
     """(key, version of its address)."""
     try:
         key = PrivateKey.from_wif(text)
-        version = _WIF_VERSIONS.get(decode_base58check(text)[0])
     except InvalidDataError as exc:
         msg = f"{name} holds no key"
         raise InvalidDataError(msg, hint="put it back: etdb key restore FILE") from exc
-    if version is None:
-        msg = f"{name} holds a key of another coin"
-        raise InvalidDataError(msg)
-    return key, version
+    return key, _WIF_VERSIONS[decode_base58check(text)[0]]
 
 
 def _write_wif(path: Path, wif: str) -> None:

@@ -1,72 +1,48 @@
 """Publishing: dataset → CIDs → artifact → signatures → parts → journal → ledger.
 
-The order is the point. Every transaction of a run is signed and on disk before
-the first is sent, a run is sent as one group, and an entry leaves the journal
-only when the index holds its digest. So whatever stops the program, running it
-again ends with each record on the ledger exactly once.
+Deciding and doing are two steps: `plan…` hashes, compares and signs nothing;
+what it returns can be shown before it is sent. Sending is the outbox's.
 """
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
-from etdb.errors import ConflictError, InvalidDataError, NotFoundError
-from etdb.identity import Address, Digest, Txid
+from etdb.errors import ConflictError, InvalidDataError
+from etdb.identity import Address
 from etdb.index import queries
+from etdb.index.anchor import list_earlier_bodies, list_sids
 from etdb.index.db import Index
 from etdb.lab.folder import Dataset, LabFile
-from etdb.ledger.base import Ledger, SignedTransaction
+from etdb.ledger.base import Ledger
 from etdb.progress import Progress, Silent
 from etdb.publish.artifact import Artifact, Hashed, build_artifact, list_changes
-from etdb.publish.journal import Entry, Journal
+from etdb.publish.compose import Cost
+from etdb.publish.draft import Draft, draft_artifact, estimate_cost
+from etdb.publish.journal import Journal
+from etdb.publish.outbox import Outbox, Outcome, Published, Writing, published
 from etdb.publish.picture import make_key_images
-from etdb.publish.plan import (
-    Plan,
-    PlanState,
-    estimate_cost,
-    verify_complete,
-    verify_distinct,
-    verify_publishable,
+from etdb.publish.plan import Plan, PlanState, verify_complete, verify_distinct
+from etdb.publish.proposal import (
+    Proposal,
+    Proposed,
+    propose_edit,
+    propose_registration,
+    propose_version,
+    propose_withdrawal,
+    verify_editable,
 )
-from etdb.record.canonical import digest_of
+from etdb.publish.revision import Changes, keep_heirs
 from etdb.record.model import Role
-from etdb.record.oip042 import arrange, wrap_publish
-from etdb.record.parts import encode_part, plan_chunks
-from etdb.record.signing import PrivateKey, sign_body
+from etdb.record.parts import plan_chunks
+from etdb.record.signing import PrivateKey
 from etdb.store.inplace import Added, InPlaceStore, Tree
 
-__all__ = ["Outcome", "Plan", "PlanState", "Published", "Publisher"]
-
-Writing = Callable[[str], contextlib.AbstractContextManager[None]]
-"""Holds the node's write lock; the text says what for."""
-
-
-class Outcome(StrEnum):
-    """What became of one publication."""
-
-    PUBLISHED = "published"
-    SENT = "sent"
-    """On its way: the ledger took it, and no block holds it yet."""
-    PRESENT = "present"
-    """It was published before; nothing was sent."""
-
-
-@dataclass(frozen=True)
-class Published:
-    """One record of a run."""
-
-    id: Digest
-    txid: Txid
-    cid: str
-    sid: str
-    files: int
-    parts: int
-    outcome: Outcome
+__all__ = ["Outcome", "Plan", "PlanState", "Proposal", "Published", "Publisher"]
 
 
 @dataclass(frozen=True)
@@ -86,8 +62,30 @@ class Publisher:
     key: PrivateKey | None = None
     """Needed to publish, not to plan."""
     clock: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep
     threads: int = 2
     """How many threads hash files."""
+    confirmations: int = 1
+    """Blocks from an anchor to the tip before a statement counts as settled.
+
+    1 where blocks stay (an embedded chain); more where they may be reorganised.
+    """
+
+    @property
+    def outbox(self) -> Outbox:
+        """What is on its way, and what sends it."""
+        return Outbox(
+            index=self.index,
+            ledger=self.ledger,
+            journal=self.journal,
+            follow=self.follow,
+            writing=self.writing,
+            address=self.address,
+            key=self.key,
+            clock=self.clock,
+            sleep=self.sleep,
+            confirmations=self.confirmations,
+        )
 
     def plan(self, dataset: Dataset, progress: Progress | None = None) -> Plan:
         """Hash a dataset where it lies and compare it with what is published.
@@ -104,97 +102,211 @@ class Publisher:
             lab |= {file.name: file for file in made}
             tree = self._add(lab, Silent())
         hashed = [_hashed(file, tree.files[name]) for name, file in lab.items()]
-        artifact = build_artifact(dataset, hashed, tree.root, self.address)
-        cost = estimate_cost(artifact, int(self.clock()), self.ledger.fee_sat)
         plan = Plan(
             dataset=dataset,
-            artifact=artifact,
+            artifact=build_artifact(dataset, hashed, tree.root, self.address),
             cids={name: added.cid for name, added in tree.files.items()},
             cid=tree.root,
-            parts=cost.parts,
-            fee_sat=cost.fee_sat,
+            parts=0,
+            fee_sat=0,
             state=PlanState.NEW,
             existing=None,
             changes=(),
             warnings=(*dataset.warnings, *warnings),
         )
-        return self._compared(plan)
+        compared = self._compared(plan)
+        cost = self._cost(self._draft(compared))
+        return replace(compared, parts=cost.parts, fee_sat=cost.fee_sat)
 
     def publish(
         self, plans: Sequence[Plan], progress: Progress | None = None
     ) -> list[Published]:
-        """Publish what is new, as one commit group; a result for each plan.
+        """Publish what is new, and edit what has changed; a result for each plan.
 
-        What an earlier run left open is finished first. Raises ConflictError,
-        with nothing sent, where two plans have one id, a published dataset has
-        changed, or a file is not what was planned; UnavailableError where
-        ledger or disk refuse: then the next run goes on.
+        What an earlier run left open is finished first; of what is on its way
+        nothing is sent again. Raises ConflictError, with nothing new sent, where
+        two plans have one id, a file is not what was planned, or a record is not
+        what the plan shows; UnavailableError where ledger or disk refuse: then
+        the next run goes on.
         """
         verify_distinct([plan.dataset for plan in plans])
         self.resume()
-        plans = [self._compared(plan) for plan in plans]
-        verify_publishable(plans)
-        new = [plan for plan in plans if plan.state is PlanState.NEW]
-        self._verify_files(new)
-        entries = self._sign(new, progress or Silent())
-        for entry in entries:
-            self.journal.open(entry)
-        done = {one.sid: one for one in self._finish(entries)}
-        return [done.get(plan.dataset.sid) or _present(plan) for plan in plans]
+        compared = [self._compared(plan) for plan in plans]
+        wanted = [
+            plan
+            for shown, plan in zip(plans, compared, strict=True)
+            if _is_to_be_sent(shown, plan)
+        ]
+        self._verify_files(wanted)
+        sent = self.outbox.say([self._draft(plan) for plan in wanted], progress)
+        done = {one.sid: one for one in sent}
+        return [
+            done.get(plan.dataset.sid) or self._standing(plan.dataset.sid)
+            for plan in compared
+        ]
+
+    def publish_artifacts(
+        self, artifacts: Sequence[Artifact], progress: Progress | None = None
+    ) -> list[Published]:
+        """Publish many artifacts that are made already; a result for each.
+
+        They are built like those of `plan`, with a `details.sid` and without
+        timestamp and signatures, and need no files here. What is published
+        under the same sid, or on its way, is left as it is. Raises ConflictError
+        where two have one sid, and what `publish` raises.
+        """
+        drafts = [draft_artifact(artifact, self.address) for artifact in artifacts]
+        if len({draft.sid for draft in drafts}) < len(drafts):
+            msg = "two of the artifacts have the same sid"
+            raise ConflictError(msg)
+        self.resume()
+        there = list_sids(self.index, self.address) | {
+            entry.sid for entry in self.journal.list_open()
+        }
+        new = [draft for draft in drafts if draft.sid not in there]
+        done = {one.sid: one for one in self.outbox.say(new, progress)}
+        return [done.get(draft.sid) or self._standing(draft.sid) for draft in drafts]
+
+    def plan_edit(self, record_id: str, changes: Changes) -> Proposal:
+        """Some fields of a record said otherwise: search word → value or None.
+
+        Signs and sends nothing. Raises InvalidDataError for unknown fields and
+        where nothing would change, NotAllowedError for a record that is not ours
+        to edit, ConflictError for one that is withdrawn or has something on its
+        way, NotFoundError.
+        """
+        self.follow()
+        found = propose_edit(self.index, self.address, record_id, changes)
+        return self._proposal(found)
+
+    def plan_withdrawal(self, record_id: str, why: str) -> Proposal:
+        """A record taken back for good, on every ledger.
+
+        Signs and sends nothing. Raises NotAllowedError for a record that is not
+        ours, ConflictError for one that is withdrawn or about to be,
+        InvalidDataError without a reason, NotFoundError.
+        """
+        self.follow()
+        found = propose_withdrawal(self.index, self.address, record_id, why)
+        return self._proposal(found)
+
+    def plan_register(
+        self,
+        alias: str,
+        url: str | None = None,
+        gateways: Sequence[str] | None = None,
+    ) -> Proposal:
+        """What our address says of itself: name, site, and who has its files.
+
+        None leaves URL or gateways as they are; empty takes them away. Signs and
+        sends nothing. Raises InvalidDataError for what cannot be said, and where
+        nothing would change.
+        """
+        self.follow()
+        return self._proposal(
+            propose_registration(self.index, self.address, alias, url, gateways)
+        )
+
+    def send(self, proposal: Proposal, progress: Progress | None = None) -> Published:
+        """Sign and send an edit, a withdrawal or a registration.
+
+        What an earlier run left open is finished first. Raises ConflictError
+        where that, or anybody else meanwhile, changed what the proposal is
+        about, and UnavailableError as `publish` does.
+        """
+        self.resume()
+        self._verify_current(proposal.draft)
+        (done,) = self.outbox.say([proposal.draft], progress)
+        return done
 
     def resume(self) -> list[Published]:
-        """Finish what the journal holds; nothing where it is empty.
+        """Finish what the journal holds, as far as the ledger has it.
 
         Raises ConflictError where it was begun on another ledger.
         """
-        entries = self.journal.list_open()
-        for entry in entries:
-            if entry.ledger != self.ledger.info.id:
-                msg = f"{entry.sid} was begun on ledger {entry.ledger}, not on this one"
-                raise ConflictError(msg, hint="finish it on that ledger first")
-        if not entries:
-            return []
-        self.follow()
-        return self._finish(entries)
+        return self.outbox.resume()
 
-    def _finish(self, entries: Sequence[Entry]) -> list[Published]:
-        """Send what is not in the index, follow, and close what then is."""
-        waiting = [entry for entry in entries if not self._is_anchored(entry)]
-        if waiting:
-            with self.writing("publishing"):
-                self.ledger.send([tx for entry in waiting for tx in entry.transactions])
-            self.follow()
-        return [self._close(entry) for entry in entries]
+    def wait(self, progress: Progress | None = None) -> list[Published]:
+        """Wait for blocks until all that was sent is settled; what that was."""
+        return self.outbox.wait(progress)
 
-    def _close(self, entry: Entry) -> Published:
-        is_anchored = self._is_anchored(entry)
-        if is_anchored:
-            self.journal.close(entry)
-        return Published(
-            id=entry.digest,
-            txid=entry.txid,
-            cid=entry.cid,
-            sid=entry.sid,
-            files=entry.files,
-            parts=len(entry.transactions),
-            outcome=Outcome.PUBLISHED if is_anchored else Outcome.SENT,
-        )
+    def _proposal(self, found: Proposed) -> Proposal:
+        draft, changes, title = found
+        self._verify_alone(draft)
+        return Proposal(draft, changes, title, self._cost(draft))
 
-    def _is_anchored(self, entry: Entry) -> bool:
-        try:
-            queries.get_text(self.index, entry.digest)
-        except NotFoundError:
-            return False
-        return True
+    def _cost(self, draft: Draft) -> Cost:
+        return estimate_cost(draft, self.clock(), self.ledger.fee_sat)
+
+    def _verify_alone(self, draft: Draft) -> None:
+        """Nothing on its way makes the draft a repetition, or out of date."""
+        for entry in self.outbox.list_about(draft.record):
+            if draft.action != "deactivate" or entry.action == draft.action:
+                what = draft.record[:12] or self.address
+                msg = f"a message about {what} ({entry.action}) is on its way"
+                raise ConflictError(
+                    msg, hint="wait for its block: etdb publish --resume --wait"
+                )
+
+    def _verify_current(self, draft: Draft) -> None:
+        self._verify_alone(draft)
+        if draft.action == "register":
+            return
+        record = queries.get_record(self.index, draft.record)
+        is_moved = draft.previous not in ("", record["versions"][-1]["id"])
+        if is_moved or record["withdrawn"] is not None:
+            msg = f"record {draft.record[:12]} is not any more what was shown"
+            raise ConflictError(msg, hint="repeat the command and look again")
 
     def _compared(self, plan: Plan) -> Plan:
-        """The plan in the light of the index as it is now."""
+        """The plan in the light of index and journal as they are now."""
         record = queries.find_by_sid(self.index, self.address, plan.dataset.sid)
+        found = replace(plan, state=PlanState.NEW, existing=record, changes=())
+        if self.outbox.find_open(plan.dataset.sid) is not None:
+            return replace(found, state=PlanState.SENT)
         if record is None:
-            return replace(plan, state=PlanState.NEW, existing=None, changes=())
-        changes = tuple(list_changes(record["artifact"], plan.artifact))
-        state = PlanState.CHANGED if changes else PlanState.UNCHANGED
-        return replace(plan, state=state, existing=record, changes=changes)
+            return found
+        artifact = keep_heirs(plan.artifact, record["artifact"])
+        changes = tuple(list_changes(record["artifact"], artifact))
+        if not changes or self._was_said(record, artifact):
+            return replace(found, state=PlanState.UNCHANGED)
+        return replace(found, state=PlanState.CHANGED, changes=changes)
+
+    def _was_said(self, record: Mapping[str, Any], artifact: Artifact) -> bool:
+        """Whether an older version says the same, of the very same files.
+
+        Then not the dataset has changed since it was published: the record was
+        edited, which publishing the folder again must not take back.
+        """
+        return record["cid"] == artifact["storage"]["location"] and any(
+            not list_changes(body, artifact)
+            for body in list_earlier_bodies(self.index, record["id"])
+        )
+
+    def _draft(self, plan: Plan) -> Draft:
+        if plan.state is PlanState.CHANGED and plan.existing is not None:
+            verify_editable(self.index, plan.existing, self.address)
+            artifact = plan.artifact
+            draft, _, _ = propose_version(plan.existing, artifact, self.address)
+            return draft
+        return draft_artifact(plan.artifact, self.address)
+
+    def _standing(self, sid: str) -> Published:
+        """What stands already, or is on its way, under a lab's own id."""
+        entry = self.outbox.find_open(sid)
+        if entry is not None:
+            return published(entry, is_anchored=False)
+        record = queries.find_by_sid(self.index, self.address, sid)
+        assert record is not None, "neither sent nor published"
+        return Published(
+            id=record["id"],
+            txid=record["txid"],
+            cid=record["cid"],
+            sid=sid,
+            files=record["file_count"],
+            parts=len(plan_chunks(record["text"])),
+            outcome=Outcome.PRESENT,
+        )
 
     def _add(self, files: dict[str, LabFile], progress: Progress) -> Tree:
         paths = {name: file.path for name, file in files.items()}
@@ -228,69 +340,18 @@ class Publisher:
                         msg, hint="repeat the command when nothing writes to it"
                     )
 
-    def _sign(self, plans: Sequence[Plan], progress: Progress) -> list[Entry]:
-        """Journal entries with every transaction signed; nothing is written."""
-        if not plans:
-            return []
-        timestamp = int(self.clock())
-        progress.begin("signing", sum(plan.parts for plan in plans), "parts")
-        try:
-            return [
-                self._entry(plan, timestamp, position, progress)
-                for position, plan in enumerate(plans)
-            ]
-        finally:
-            progress.end()
 
-    def _entry(
-        self, plan: Plan, timestamp: int, position: int, progress: Progress
-    ) -> Entry:
-        key = self._required_key()
-        unsigned = arrange(plan.artifact | {"timestamp": timestamp})
-        signed: Artifact = arrange(sign_body("publish", unsigned, key))
-        chunks = plan_chunks(wrap_publish(signed))
-        transactions: list[SignedTransaction] = []
-        for index, chunk in enumerate(chunks):
-            reference = transactions[0].txid if index else ""
-            text = chunk
-            if len(chunks) > 1:
-                last = len(chunks) - 1
-                text = encode_part(index, last, self.address, reference, chunk, key)
-            transactions.append(self.ledger.compose(text.encode()))
-            progress.advance(1)
-        return Entry(
-            ledger=self.ledger.info.id,
-            timestamp=timestamp,
-            position=position,
-            digest=digest_of("publish", signed),
-            address=self.address,
-            sid=plan.dataset.sid,
-            cid=str(plan.cid),
-            files=len(plan.cids),
-            transactions=tuple(transactions),
-        )
-
-    def _required_key(self) -> PrivateKey:
-        if self.key is None:
-            msg = "a publisher without its key can plan, not publish"
-            raise RuntimeError(msg)
-        return self.key
+def _is_to_be_sent(shown: Plan, now: Plan) -> bool:
+    """Whether a plan is sent. Raises ConflictError where it is not as shown."""
+    is_for_later = shown.state is PlanState.SENT and now.existing is not None
+    if now.state not in (PlanState.NEW, PlanState.CHANGED) or is_for_later:
+        return False
+    if (now.state, now.changes) != (shown.state, shown.changes):
+        msg = f"what is published of {now.dataset.sid} is not any more what was shown"
+        raise ConflictError(msg, hint="repeat the command and look again")
+    return True
 
 
 def _hashed(file: LabFile, added: Added) -> Hashed:
     """The file with the size that was hashed, whatever it was when listed."""
     return Hashed(replace(file, size_bytes=added.size_bytes), added.cid)
-
-
-def _present(plan: Plan) -> Published:
-    assert plan.existing is not None, "neither new nor published"
-    record = plan.existing
-    return Published(
-        id=record["id"],
-        txid=record["txid"],
-        cid=record["cid"],
-        sid=plan.dataset.sid,
-        files=record["file_count"],
-        parts=len(plan_chunks(record["text"])),
-        outcome=Outcome.PRESENT,
-    )

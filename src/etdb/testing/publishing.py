@@ -7,11 +7,12 @@ the ledger is handed in. What stops it is whatever the watcher raises or does.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from etdb.identity import Address, Txid
+from etdb.identity import Address
 from etdb.index.db import Index
 from etdb.index.follow import follow
 from etdb.ledger.base import Block, Ledger, LedgerInfo, SignedTransaction, Tip
@@ -25,11 +26,45 @@ Watch = Callable[[str], None]
 
 Result = TypeVar("Result")
 
-EFFECTS = ("store", "follow", "open", "send", "close")
+EFFECTS = ("store", "follow", "prepare", "open", "send", "replace", "close")
+"""What a publisher does outside itself, as the watcher is told."""
 
 
 def ignore(_point: str) -> None:
     """Watch without looking."""
+
+
+class Killed(BaseException):
+    """The process dies here: nothing may catch it."""
+
+
+class Watcher:
+    """Counts effects ("before send 1"); stops at the one it is told."""
+
+    def __init__(
+        self, stop_at: str = "", stop: Callable[[], None] | None = None
+    ) -> None:
+        self.seen: list[str] = []
+        self._counts: Counter[str] = Counter()
+        self._stop_at = stop_at
+        self._stop = stop or _die
+
+    def __call__(self, point: str) -> None:
+        """Told of an effect by the publisher's parts."""
+        self._counts[point] += 1
+        name = f"{point} {self._counts[point]}"
+        self.seen.append(name)
+        if name == self._stop_at:
+            self._stop()
+
+
+def points(effects: Sequence[str]) -> list[str]:
+    """Before and after each effect, in order."""
+    return [f"{when} {effect}" for effect in effects for when in ("before", "after")]
+
+
+def _die() -> None:
+    raise Killed
 
 
 @contextlib.contextmanager
@@ -40,8 +75,12 @@ def open_publisher(
     *,
     address: Address | None = None,
     watch: Watch = ignore,
+    **options: Any,
 ) -> Iterator[Publisher]:
-    """A publisher over a folder, which is made into a node's if it is new."""
+    """A publisher over a folder, which is made into a node's if it is new.
+
+    `options` are further fields of the publisher.
+    """
     with _open_index(folder, ledger) as index, _open_store(folder) as store:
         store.watch = watch
         yield Publisher(
@@ -54,6 +93,7 @@ def open_publisher(
             follow=_watched(watch, "follow", lambda: follow(index, ledger)),
             writing=lambda _purpose: contextlib.nullcontext(),
             key=key,
+            **options,
         )
 
 
@@ -75,19 +115,24 @@ class WatchedJournal(Journal):
         super().__init__(folder)
         self._watch = watch
 
-    def open(self, entry: Entry) -> None:
+    def open(self, entries: Sequence[Entry]) -> None:
         """As the journal's."""
         add = super().open
-        _watched(self._watch, "open", lambda: add(entry))()
+        _watched(self._watch, "open", lambda: add(entries))()
 
-    def close(self, entry: Entry) -> None:
+    def replace(self, entry: Entry) -> None:
+        """As the journal's."""
+        put = super().replace
+        _watched(self._watch, "replace", lambda: put(entry))()
+
+    def close(self, entries: Iterable[Entry]) -> None:
         """As the journal's."""
         remove = super().close
-        _watched(self._watch, "close", lambda: remove(entry))()
+        _watched(self._watch, "close", lambda: remove(entries))()
 
 
 class WatchedLedger:
-    """A ledger that says when it sends."""
+    """A ledger that says when it prepares and sends."""
 
     def __init__(self, ledger: Ledger, watch: Watch) -> None:
         self._ledger = ledger
@@ -116,7 +161,7 @@ class WatchedLedger:
 
     def prepare(self, sizes_bytes: Sequence[int]) -> None:
         """As the ledger's."""
-        self._ledger.prepare(sizes_bytes)
+        _watched(self._watch, "prepare", lambda: self._ledger.prepare(sizes_bytes))()
 
     def fee_sat(self, size_bytes: int) -> int:
         """As the ledger's."""
@@ -129,10 +174,6 @@ class WatchedLedger:
     def send(self, transactions: Sequence[SignedTransaction]) -> None:
         """As the ledger's."""
         _watched(self._watch, "send", lambda: self._ledger.send(transactions))()
-
-    def find_height(self, txid: Txid) -> int | None:
-        """As the ledger's."""
-        return self._ledger.find_height(txid)
 
 
 def _watched(

@@ -1,0 +1,279 @@
+"""Statements on their way: written down, sent, looked for, forgotten when done.
+
+The order is the point. Every transaction of a group is signed and on disk
+before the first is sent, and an entry leaves the journal only when the index
+holds its digest under a content signature. So whatever stops the program,
+running it again ends with each statement on the ledger once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from etdb.errors import ConflictError
+from etdb.identity import Address, Digest, Txid
+from etdb.index.anchor import count_confirmations
+from etdb.index.db import Index
+from etdb.ledger.base import Ledger, SignedTransaction
+from etdb.progress import Progress, Silent
+from etdb.publish.compose import compose, plan_sizes
+from etdb.publish.draft import Draft, Signed, sign
+from etdb.publish.journal import Entry, Journal
+from etdb.record.signing import PrivateKey
+
+Writing = Callable[[str], contextlib.AbstractContextManager[None]]
+"""Holds the node's write lock; the text says what for."""
+
+MAX_GROUP_MESSAGES = 500
+MAX_GROUP_BYTES = 4_000_000
+_MAX_TRIES = 3
+
+
+class Outcome(StrEnum):
+    """What became of one statement."""
+
+    PUBLISHED = "published"
+    SENT = "sent"
+    """On its way: the ledger took it, and no block holds it yet."""
+    PRESENT = "present"
+    """It was published before; nothing was sent."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """One statement of a run."""
+
+    id: Digest
+    """The record's; of a registration its own digest."""
+    txid: Txid
+    cid: str
+    sid: str
+    files: int
+    parts: int
+    outcome: Outcome
+    action: str = "publish"
+
+
+@dataclass(frozen=True)
+class Outbox:
+    """Sends statements of one address to one ledger; one at a time per node."""
+
+    index: Index
+    ledger: Ledger
+    journal: Journal
+    follow: Callable[[], object]
+    writing: Writing
+    address: Address
+    key: PrivateKey | None
+    clock: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep
+    confirmations: int = 1
+    """Blocks from an anchor to the tip before it counts as settled."""
+
+    def find_open(self, sid: str) -> Entry | None:
+        """What is on its way about a dataset of ours, if anything."""
+        return next((entry for entry in self._own() if entry.sid == sid), None)
+
+    def list_about(self, record: str) -> list[Entry]:
+        """What is on its way about a record."""
+        return [entry for entry in self._own() if entry.record == record]
+
+    def resume(self) -> list[Published]:
+        """Read the ledger, then send again what the journal holds and it does not.
+
+        Raises ConflictError where it was begun on another ledger.
+        """
+        entries = self.journal.list_open()
+        for entry in entries:
+            if entry.ledger != self.ledger.info.id:
+                what = entry.sid or entry.action
+                msg = f"{what} was begun on ledger {entry.ledger}, not on this one"
+                raise ConflictError(msg, hint="finish it on that ledger first")
+        self.follow()
+        return self._finish(entries) if entries else []
+
+    def say(
+        self, drafts: Sequence[Draft], progress: Progress | None = None
+    ) -> list[Published]:
+        """Sign, write down and send, in groups; a result for each draft.
+
+        `resume` comes first. Raises UnavailableError where ledger or disk
+        refuse; what is in the journal then is finished by the next `resume`.
+        """
+        listener = progress or Silent()
+        done: list[Published] = []
+        listener.begin("sending", len(drafts), "messages")
+        try:
+            for group in self._groups(drafts):
+                done += self._finish(self._open(group))
+                listener.advance(len(group))
+        finally:
+            listener.end()
+        return done
+
+    def wait(
+        self, progress: Progress | None = None, *, poll_s: float = 10.0
+    ) -> list[Published]:
+        """Resume with each new block until nothing is open; what was closed.
+
+        Raises what `resume` raises.
+        """
+        listener = progress or Silent()
+        last: dict[tuple[str, Digest], Published] = {}
+        waiting = len(self.journal.list_open())
+        listener.begin("waiting for blocks", waiting, "records")
+        try:
+            while waiting:
+                tip = self.ledger.tip()
+                for one in self.resume():
+                    last[one.action, one.id] = one
+                left = len(self.journal.list_open())
+                listener.advance(waiting - left)
+                waiting = left
+                while waiting and self.ledger.tip() == tip:
+                    self.sleep(poll_s)
+        finally:
+            listener.end()
+        return list(last.values())
+
+    def _own(self) -> Iterator[Entry]:
+        for entry in self.journal.list_open():
+            if entry.address == self.address:
+                yield entry
+
+    def _groups(self, drafts: Sequence[Draft]) -> Iterator[list[Signed]]:
+        """Signed drafts, as many as are written down and sent at once."""
+        group: list[Signed] = []
+        size_bytes = 0
+        for draft in drafts:
+            signed = sign(draft, self.clock(), self._required_key())
+            size_bytes += len(signed.text)
+            is_full = len(group) == MAX_GROUP_MESSAGES or size_bytes > MAX_GROUP_BYTES
+            if group and is_full:
+                yield group
+                group, size_bytes = [], len(signed.text)
+            group.append(signed)
+        if group:
+            yield group
+
+    def _open(self, group: Sequence[Signed]) -> list[Entry]:
+        """Journal entries with every transaction signed; nothing is sent."""
+        self.ledger.prepare(
+            [size for one in group for size in plan_sizes(one.text, self.address)]
+        )
+        first = self._next_position()
+        entries = [
+            self._entry(signed, first + number) for number, signed in enumerate(group)
+        ]
+        self.journal.open(entries)
+        return entries
+
+    def _entry(self, signed: Signed, position: int) -> Entry:
+        draft = signed.draft
+        is_root = draft.action == "publish"
+        return Entry(
+            ledger=self.ledger.info.id,
+            timestamp=signed.timestamp,
+            position=position,
+            action=draft.action,
+            digest=signed.digest,
+            record=signed.digest if is_root else draft.record,
+            address=self.address,
+            sid=draft.sid,
+            cid=draft.cid,
+            files=draft.files,
+            text=signed.text,
+            transactions=self._compose(signed.text),
+        )
+
+    def _compose(self, text: str) -> tuple[SignedTransaction, ...]:
+        return compose(text, self.address, self._required_key(), self.ledger)
+
+    def _finish(self, entries: Sequence[Entry]) -> list[Published]:
+        """Send what is not in the index, follow, and close what is settled."""
+        anchored = self._confirmations(entries)
+        waiting = [entry for entry in entries if entry.key not in anchored]
+        if waiting:
+            resent = {entry.key: entry for entry in self._send(waiting)}
+            entries = [resent.get(entry.key, entry) for entry in entries]
+            self.follow()
+            anchored = self._confirmations(entries)
+        settled = [
+            entry
+            for entry in entries
+            if anchored.get(entry.key, 0) >= self.confirmations
+        ]
+        if settled:
+            self.journal.close(settled)
+        return [published(entry, entry.key in anchored) for entry in entries]
+
+    def _confirmations(self, entries: Sequence[Entry]) -> dict[tuple[str, Digest], int]:
+        statements = [entry.key for entry in entries]
+        return count_confirmations(self.index, self.ledger.info.id, statements)
+
+    def _send(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Hand over a group; the entries, some of them composed anew."""
+        if self._is_taken([tx for entry in entries for tx in entry.transactions]):
+            return list(entries)
+        return [self._send_alone(entry) for entry in entries]
+
+    def _send_alone(self, entry: Entry) -> Entry:
+        """Send one statement, by other coins where its own are gone.
+
+        Somebody changed the form of a transaction of ours on its way, or
+        another copy of the wallet spent the coin. What is said, and its digest
+        and signature, stay the same, so that it counts once (PROTOCOL R2).
+        """
+        for _ in range(_MAX_TRIES):
+            if self._is_taken(entry.transactions):
+                return entry
+            self.follow()
+            if self._confirmations([entry]):
+                return entry
+            self.ledger.prepare(plan_sizes(entry.text, self.address))
+            transactions = self._compose(entry.text)
+            position = self._next_position()
+            entry = replace(entry, transactions=transactions, position=position)
+            self.journal.replace(entry)
+        msg = f"the coins of {entry.sid or entry.action} are spent again and again"
+        raise ConflictError(
+            msg, hint="is this wallet used elsewhere? then: etdb publish --resume"
+        )
+
+    def _is_taken(self, transactions: Sequence[SignedTransaction]) -> bool:
+        """Send; False where a coin was spent otherwise."""
+        with self.writing("publishing"):
+            # Only the ledger's own: a lock that is held is a conflict too.
+            try:
+                self.ledger.send(transactions)
+            except ConflictError:
+                return False
+        return True
+
+    def _next_position(self) -> int:
+        open_ones = self.journal.list_open()
+        return open_ones[-1].position + 1 if open_ones else 0
+
+    def _required_key(self) -> PrivateKey:
+        if self.key is None:
+            msg = "a publisher without its key can plan, not publish"
+            raise RuntimeError(msg)
+        return self.key
+
+
+def published(entry: Entry, is_anchored: bool) -> Published:
+    """An entry as the result of a run."""
+    return Published(
+        id=Digest(entry.record or entry.digest),
+        txid=entry.txid,
+        cid=entry.cid,
+        sid=entry.sid,
+        files=entry.files,
+        parts=len(entry.transactions),
+        outcome=Outcome.PUBLISHED if is_anchored else Outcome.SENT,
+        action=entry.action,
+    )

@@ -1,0 +1,392 @@
+"""The same commands on a FLO network, through a daemon that may do anything."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from etdb.errors import (
+    ConflictError,
+    EtdbError,
+    NotAllowedError,
+    UnavailableError,
+)
+from etdb.index import queries
+from etdb.index.db import Index
+from etdb.ledger.flo.coinbook import CoinBook
+from etdb.ledger.flo.daemon import DaemonLedger
+from etdb.ledger.flo.delivery import Pace
+from etdb.ledger.flo.params import REGTEST, TEST, Params
+from etdb.ledger.flo.rpc import Rpc
+from etdb.ledger.flo.script import pay_to
+from etdb.publish.journal import Entry, Journal
+from etdb.record.signing import hash160
+from etdb.testing.crash import (
+    SCENARIOS,
+    SIDS,
+    STRAIN,
+    WALLET,
+    Scenario,
+    count_parts,
+    edit,
+    make_datasets,
+    publish,
+    resume,
+    verify_at_rest,
+    verify_said_once,
+)
+from etdb.testing.daemon import LOGIN, Dialect, FakeDaemon, Fault
+from etdb.testing.publishing import Killed, Watcher, points
+
+SCRIPT = pay_to(hash160(WALLET.public_key))
+POINTS = points(("prepare 1", "open 1", "send 1", "follow 4", "follow 5"))
+PUBLISH = SCENARIOS["publish"]
+
+Open = Callable[[], contextlib.AbstractContextManager[DaemonLedger]]
+
+
+@pytest.fixture(params=["flod", "fcoin"])
+def daemon(request: pytest.FixtureRequest) -> Iterator[FakeDaemon]:
+    """A daemon of either kind whose chain has coins of ours."""
+    dialect: Dialect = request.param
+    with FakeDaemon(dialect) as running:
+        running.chain.fund(SCRIPT, coins=16)
+        yield running
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Path:
+    """The folder that outlives a restart, with the datasets."""
+    folder = tmp_path / "node"
+    folder.mkdir()
+    make_datasets(folder)
+    return folder
+
+
+@pytest.fixture
+def opened(node: Path, daemon: FakeDaemon) -> Open:
+    """Open the ledger as a new process does."""
+    return lambda: open_ledger(node, daemon)
+
+
+@contextlib.contextmanager
+def open_ledger(
+    node: Path, daemon: FakeDaemon, network: Params = REGTEST, password: str = LOGIN[1]
+) -> Iterator[DaemonLedger]:
+    info = network.info(0)
+    coins = CoinBook.open(node / "coins.sqlite", SCRIPT, info.id)
+    is_silent = any(fault.kind == "stalled" for fault in daemon.faults)
+    rpc = Rpc(daemon.url, LOGIN[0], password, timeout_s=0.5 if is_silent else 30)
+    pace = Pace(0.3)
+    with DaemonLedger.open(rpc, network, coins=coins, key=WALLET, pace=pace) as ledger:
+        yield ledger
+
+
+def mine(daemon: FakeDaemon, *texts: str) -> None:
+    with daemon.using() as chain:
+        chain.mine(*texts)
+
+
+def list_open(node: Path) -> list[Entry]:
+    return Journal(node / "journal").list_open()
+
+
+def see_through(node: Path, daemon: FakeDaemon, opened: Open) -> None:
+    """Blocks come, and `etdb publish --resume` is run after each."""
+    for _ in range(4):
+        mine(daemon)
+        with opened() as ledger:
+            resume(node, ledger)
+        if not list_open(node):
+            return
+    pytest.fail("something is open after four blocks")
+
+
+def verify(node: Path, opened: Open, scenario: Scenario = PUBLISH) -> None:
+    with opened() as ledger:
+        verify_said_once(scenario, ledger, node.parent)
+        verify_at_rest(node, ledger)
+
+
+def begin(scenario: Scenario, node: Path, daemon: FakeDaemon, opened: Open) -> None:
+    if scenario.needs_records:
+        with opened() as ledger:
+            publish(node, ledger)
+        see_through(node, daemon, opened)
+
+
+CASES = [
+    (name, point, is_mined)
+    for name in ("publish", "edit", "withdraw")
+    for point in POINTS
+    for is_mined in (False, True)
+    if point.split(" ", 1)[1] in SCENARIOS[name].effects
+    and (name == "publish" or not is_mined)
+]
+
+
+@pytest.mark.parametrize(("name", "point", "is_mined"), CASES)
+@pytest.mark.parametrize("daemon", ["flod"], indirect=True)
+def test_a_stop_anywhere_leaves_each_statement_once(
+    node: Path,
+    daemon: FakeDaemon,
+    opened: Open,
+    name: str,
+    point: str,
+    *,
+    is_mined: bool,
+) -> None:
+    scenario = SCENARIOS[name]
+    begin(scenario, node, daemon, opened)
+    with opened() as ledger, pytest.raises(Killed):
+        scenario.run(node, ledger, Watcher(point))
+    if is_mined:
+        mine(daemon)
+
+    with opened() as ledger, contextlib.suppress(EtdbError):
+        scenario.run(node, ledger, Watcher())
+    see_through(node, daemon, opened)
+
+    verify(node, opened, scenario)
+    with opened() as ledger:
+        assert set(count_parts(ledger).values()) == {1}
+
+
+def test_a_record_is_on_its_way_until_a_block_holds_it(
+    node: Path, daemon: FakeDaemon, opened: Open
+) -> None:
+    for _ in range(2):
+        with opened() as ledger:
+            publish(node, ledger)
+        assert len(list_open(node)) == len(SIDS)
+
+    see_through(node, daemon, opened)
+
+    verify(node, opened)
+
+
+FAULTS: dict[str, tuple[Fault, type[EtdbError]]] = {
+    "401": (Fault("status", at=401), NotAllowedError),
+    "403": (Fault("status", at=403), NotAllowedError),
+    "500": (Fault("status", at=500), UnavailableError),
+    "HTML": (Fault("html", at=200), UnavailableError),
+    "HTML of 503": (Fault("html", at=503), UnavailableError),
+    "half a body": (Fault("half"), UnavailableError),
+    "a body cut off": (Fault("torn"), UnavailableError),
+    "no JSON": (Fault("garbage"), UnavailableError),
+    "another's answer": (Fault("foreign"), UnavailableError),
+    "reply lost": (Fault("lost"), UnavailableError),
+    "silence": (Fault("stalled"), UnavailableError),
+    "still starting": (Fault("warming"), UnavailableError),
+}
+
+
+@pytest.mark.parametrize("method", ["sendrawtransaction", ""])
+@pytest.mark.parametrize("kind", FAULTS)
+@pytest.mark.parametrize("daemon", ["flod"], indirect=True)
+def test_whatever_the_daemon_answers_the_next_run_goes_on(
+    node: Path, daemon: FakeDaemon, opened: Open, kind: str, method: str
+) -> None:
+    fault, error = FAULTS[kind]
+    spoilt = Fault(fault.kind, method, fault.at, fault.value)
+    daemon.faults = [spoilt]
+    with opened() as ledger, pytest.raises(error) as caught:
+        publish(node, ledger)
+    assert caught.value.message
+    assert LOGIN[1] not in f"{caught.value.message} {caught.value.hint}"
+    assert len(list_open(node)) in ((0,) if not method else (len(SIDS),))
+    daemon.faults = []
+
+    with opened() as ledger:
+        publish(node, ledger)
+    see_through(node, daemon, opened)
+
+    verify(node, opened)
+
+
+def test_a_daemon_that_is_down_is_said_and_nothing_is_lost(
+    node: Path, daemon: FakeDaemon, opened: Open
+) -> None:
+    with opened() as ledger, pytest.raises(Killed):
+        PUBLISH.run(node, ledger, Watcher("before send 1"))
+    with FakeDaemon() as other:
+        url = other.url
+    with (
+        DaemonLedger.open(Rpc(url, *LOGIN), REGTEST) as gone,
+        pytest.raises(UnavailableError),
+    ):
+        resume(node, gone)
+    assert len(list_open(node)) == len(SIDS)
+
+    with opened() as ledger:
+        resume(node, ledger)
+    see_through(node, daemon, opened)
+
+    verify(node, opened)
+
+
+def test_a_fee_that_became_too_low_is_said_and_the_journal_stays(
+    node: Path, daemon: FakeDaemon, opened: Open
+) -> None:
+    def ask_for_more() -> None:
+        daemon.chain.sat_per_kb *= 1000
+
+    with opened() as ledger, pytest.raises(UnavailableError) as caught:
+        PUBLISH.run(node, ledger, Watcher("before send 1", ask_for_more))
+    assert "fee" in f"{caught.value.message} {caught.value.hint}"
+    assert len(list_open(node)) == len(SIDS)
+    daemon.chain.sat_per_kb //= 1000
+
+    with opened() as ledger:
+        resume(node, ledger)
+    see_through(node, daemon, opened)
+
+    verify(node, opened)
+
+
+@pytest.mark.parametrize("daemon", ["flod"], indirect=True)
+def test_a_wrong_password_publishes_nothing(node: Path, daemon: FakeDaemon) -> None:
+    with (
+        open_ledger(node, daemon, password="wrong") as ledger,
+        pytest.raises(NotAllowedError) as caught,
+    ):
+        publish(node, ledger)
+
+    assert "ledger.password_file" in caught.value.hint
+    assert list_open(node) == []
+
+
+@pytest.mark.parametrize("daemon", ["flod"], indirect=True)
+def test_a_daemon_of_another_network_gets_nothing(
+    node: Path, daemon: FakeDaemon
+) -> None:
+    with (
+        open_ledger(node, daemon, TEST) as ledger,
+        pytest.raises(ConflictError, match="not of flo-test"),
+    ):
+        publish(node, ledger)
+
+    assert list_open(node) == []
+    assert daemon.chain.pool == {}
+
+
+def test_without_coins_it_is_said_where_to_send_them(node: Path) -> None:
+    with FakeDaemon() as daemon, open_ledger(node, daemon) as ledger:
+        with pytest.raises(UnavailableError) as caught:
+            publish(node, ledger)
+
+        assert "o" in caught.value.hint
+        assert list_open(node) == []
+        daemon.chain.fund(SCRIPT, coins=2)
+        publish(node, ledger)
+        see_through(node, daemon, lambda: open_ledger(node, daemon))
+        verify(node, lambda: open_ledger(node, daemon))
+
+
+def test_part_0_changed_in_form_and_mined_is_composed_anew(
+    node: Path, daemon: FakeDaemon, opened: Open
+) -> None:
+    with opened() as ledger:
+        publish(node, ledger)
+    first = list_open(node)[0]
+    with daemon.using() as chain:
+        chain.steal(first.txid)
+
+    with opened() as ledger:
+        resume(node, ledger)
+
+    (again,) = [entry for entry in list_open(node) if entry.key == first.key]
+    assert (again.text, again.digest) == (first.text, first.digest)
+    assert again.txid != first.txid
+    see_through(node, daemon, opened)
+    verify(node, opened)
+
+
+def test_a_later_part_changed_in_form_and_mined_is_as_good(
+    node: Path, daemon: FakeDaemon, opened: Open
+) -> None:
+    with opened() as ledger:
+        publish(node, ledger)
+    with daemon.using() as chain:
+        chain.steal(list_open(node)[0].transactions[-1].txid)
+
+    see_through(node, daemon, opened)
+
+    verify(node, opened)
+    with opened() as ledger:
+        assert set(count_parts(ledger).values()) == {1}
+
+
+def test_a_changed_form_that_still_waits_does_not_hold_up_the_record(
+    node: Path, daemon: FakeDaemon, opened: Open
+) -> None:
+    with opened() as ledger:
+        publish(node, ledger)
+    with daemon.using() as chain:
+        chain.swap(list_open(node)[0].txid)
+
+    # One kind of daemon does not say why it keeps something else.
+    is_mute = daemon.dialect == "fcoin"
+    with (
+        opened() as ledger,
+        pytest.raises(UnavailableError) if is_mute else contextlib.nullcontext(),
+    ):
+        resume(node, ledger)
+    see_through(node, daemon, opened)
+
+    verify(node, opened)
+
+
+def test_a_copy_that_others_mined_first_is_the_record(
+    node: Path, daemon: FakeDaemon, opened: Open
+) -> None:
+    with opened() as ledger, pytest.raises(Killed):
+        PUBLISH.run(node, ledger, Watcher("before send 1"))
+    mine(daemon, *(entry.text for entry in list_open(node)))
+
+    with opened() as ledger:
+        resume(node, ledger)
+
+    assert list_open(node) == []
+    with opened() as ledger:
+        assert set(count_parts(ledger)) == set()
+    verify(node, opened)
+
+
+def test_what_a_restarted_daemon_forgot_is_sent_again(
+    node: Path, daemon: FakeDaemon, opened: Open
+) -> None:
+    with opened() as ledger:
+        publish(node, ledger)
+    with daemon.using() as chain:
+        for txid in list(chain.pool):
+            chain.drop(txid)
+        assert chain.pool == {}
+
+    with opened() as ledger:
+        resume(node, ledger)
+
+    with daemon.using() as chain:
+        sent = [tx.txid for entry in list_open(node) for tx in entry.transactions]
+        assert list(chain.pool) == sent
+    see_through(node, daemon, opened)
+    verify(node, opened)
+
+
+def test_an_edit_on_its_way_outlives_a_reorganisation(
+    node: Path, daemon: FakeDaemon, opened: Open
+) -> None:
+    begin(SCENARIOS["edit"], node, daemon, opened)
+    with opened() as ledger:
+        edit(node, ledger)
+    with daemon.using() as chain:
+        chain.reorganise(1)
+
+    see_through(node, daemon, opened)
+
+    verify(node, opened, SCENARIOS["edit"])
+    with opened() as ledger, Index.open(node / "index.sqlite", [ledger.info]) as index:
+        assert queries.search(index, f"strain:{STRAIN}").total == 1

@@ -17,7 +17,7 @@ from etdb.errors import (
     NotFoundError,
     UnavailableError,
 )
-from etdb.testing.catalogue import make_record
+from etdb.testing.catalogue import make_edited, make_history, make_record
 from etdb.testing.gateway import FakeGateway
 from etdb.testing.store import MemoryStore
 
@@ -49,6 +49,8 @@ def problem(code: str, message: str, **details: Any) -> dict[str, Any]:
         ("https://h/records/3f2a9c/?x=1#y", ("https://h", "3f2a9c")),
         ("https://h/etdb/records/3f2a9c", ("https://h/etdb", "3f2a9c")),
         ("https://h/api/records/3f2a9c", ("https://h", "3f2a9c")),
+        ("https://h/records/3f2a9c/history", ("https://h", "3f2a9c")),
+        ("https://h/api/records/3f2a9c/versions", ("https://h", "3f2a9c")),
     ],
 )
 def test_a_node_s_url_is_found_in_any_of_its_pages(
@@ -103,11 +105,64 @@ def test_a_record_of_another_shape_is_refused(
 def test_a_withdrawn_record_is_said_to_be_withdrawn(
     gateway: FakeGateway, client: Client
 ) -> None:
-    record = {"id": "ab" * 32, "txid": "cd" * 32, "withdrawn": {"by": "F"}}
+    withdrawn = {"by": "oA", "time": 1_773_600_000, "reason": "wrong pixel size"}
+    record = {"id": "ab" * 32, "txid": "cd" * 32, "withdrawn": withdrawn}
+    history = {"id": record["id"], "withdrawn": {**withdrawn, "timestamp": 1e300}}
     gateway.answers[f"/api/records/{record['id']}"] = record
+    gateway.answers[f"/api/records/{record['id']}/versions"] = history
 
-    with pytest.raises(NotAllowedError, match="withdrawn"):
+    with pytest.raises(NotAllowedError, match=r"by oA on 2026-03-15$") as caught:
         client.get_record("ab" * 32)
+    with pytest.raises(NotAllowedError, match=r"withdrawn by oA$"):
+        client.list_versions("ab" * 32)
+
+    assert caught.value.hint == "the reason given: wrong pixel size"
+
+
+def test_an_edited_record_is_found_by_any_of_its_versions(
+    gateway: FakeGateway, client: Client
+) -> None:
+    record = make_edited(7, 2)
+    for version in record["versions"]:
+        for name in (version["id"], version["txid"]):
+            gateway.answers[f"/api/records/{name}"] = record
+            assert client.get_record(name) == record
+
+
+def test_the_history_of_a_record_is_asked_for_by_its_page(
+    gateway: FakeGateway, client: Client
+) -> None:
+    history = make_history(make_edited(7, 2))
+    gateway.answers[f"/api/records/{history['id']}/versions"] = history
+
+    page = f"{gateway.url}/records/{history['id']}/history"
+
+    assert client.list_versions(page) == history
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"id": None},
+        {"versions": None},
+        {"versions": [{}]},
+        {"versions": [7]},
+        {"old": {}},
+        {"old": [{"action": "edit"}]},
+        {"changes": "words"},
+        {"changes": [7]},
+    ],
+)
+def test_a_history_of_another_shape_is_refused(
+    gateway: FakeGateway, client: Client, wrong: dict[str, Any]
+) -> None:
+    history = {**make_history(make_edited(7, 1)), **wrong}
+    if "changes" in wrong:
+        history["versions"] = [history["versions"][0] | wrong]
+    gateway.answers["/api/records/abcdef/versions"] = history
+
+    with pytest.raises(InvalidDataError, match="like an etdb node"):
+        client.list_versions("abcdef")
 
 
 def test_a_list_of_things_that_are_no_records_is_refused(

@@ -7,14 +7,9 @@ from typing import Any
 
 import pytest
 
+from etdb.client.record import check_record, dataset_of
 from etdb.client.sources import StoreSource
-from etdb.client.verify import (
-    FileState,
-    dataset_of,
-    verify_folder,
-    verify_record,
-    verify_remote,
-)
+from etdb.client.verify import FileState, check_folder, check_remote
 from etdb.errors import InvalidRecordError, InvalidSignatureError
 from etdb.record.canonical import digest_of, parse_message_text
 from etdb.record.oip042 import read_envelope, wrap_publish
@@ -32,11 +27,11 @@ def got(getter: Any) -> Any:
 
 
 def states(getter: Any) -> dict[str, FileState]:
-    return {file.name: file.state for file in verify_folder(getter.folder).files}
+    return {file.name: file.state for file in check_folder(getter.folder).files}
 
 
 def failing(record: dict[str, Any]) -> list[str]:
-    return [check.name for check in verify_record(record) if not check.holds]
+    return [check.name for check in check_record(record) if not check.holds]
 
 
 def retold(record: dict[str, Any], **info: str) -> dict[str, Any]:
@@ -52,7 +47,7 @@ def retold(record: dict[str, Any], **info: str) -> dict[str, Any]:
 
 
 def test_a_complete_download_holds(got: Any) -> None:
-    report = verify_folder(got.folder)
+    report = check_folder(got.folder)
 
     assert report.holds
     assert [check.name for check in report.checks if check.holds] == [
@@ -74,7 +69,7 @@ def test_each_file_s_state_is_told(got: Any) -> None:
     (got.folder / "mine.txt").write_text("mine")
     (got.folder / "link").symlink_to("mine.txt")
 
-    report = verify_folder(got.folder)
+    report = check_folder(got.folder)
 
     assert not report.holds
     assert {file.name: file.state for file in report.files} == {
@@ -90,7 +85,7 @@ def test_each_file_s_state_is_told(got: Any) -> None:
 def test_files_never_asked_for_are_not_missing(getter: Any) -> None:
     getter.get(StoreSource(getter.dataset.store), include=("*.rec",))
 
-    assert verify_folder(getter.folder).holds
+    assert check_folder(getter.folder).holds
     assert states(getter)["raw/ts 1.st"] is FileState.LEFT_OUT
 
 
@@ -119,7 +114,7 @@ def test_a_damaged_tree_proves_nothing_and_is_mended(got: Any) -> None:
     got.get(StoreSource(got.dataset.store))
 
     assert before is FileState.UNPROVEN
-    assert verify_folder(got.folder).holds
+    assert check_folder(got.folder).holds
 
 
 def test_a_lost_inner_block_proves_nothing(getter: Any, make_dataset: Any) -> None:
@@ -137,7 +132,7 @@ def test_a_changed_record_file_does_not_hold(got: Any) -> None:
     kept["record"]["text"] = kept["record"]["text"].replace("Synthetic", "Genuine")
     path.write_text(json.dumps(kept))
 
-    report = verify_folder(got.folder)
+    report = check_folder(got.folder)
 
     assert not report.holds
     assert report.files == ()
@@ -210,22 +205,13 @@ def test_a_record_without_files_is_said_to_be(author: Any) -> None:
         dataset_of({"id": digest_of("publish", body), "text": text})
 
 
-def test_an_edit_by_itself_is_not_believed(author: Any) -> None:
-    text = author.edit(author.publish(), 2)
-
-    (check,) = verify_record({"id": "ab" * 32, "text": text})
-
-    assert not check.holds
-    assert "edit" in check.says
-
-
 def test_a_record_is_verified_where_it_is_served(getter: Any) -> None:
     names = getter.dataset.files
     lie = Fault("lie", on=str(getter.dataset.cid("rec/vol.rec")), at=2 * MIB)
     with getter.serving() as (_, source):
-        right = verify_remote(getter.dataset.record, source)
+        right = check_remote(getter.dataset.record, source)
     with getter.serving(lie) as (_, source):
-        wrong = verify_remote(getter.dataset.record, source)
+        wrong = check_remote(getter.dataset.record, source)
 
     assert right.holds
     assert {file.name for file in right.files} == set(names)
@@ -245,7 +231,7 @@ def test_a_file_that_is_not_served_is_said_not_to_be(
     fault = Fault("status", on=str(getter.dataset.cid("rec/vol.rec")), at=status)
 
     with getter.serving(fault) as (_, source):
-        report = verify_remote(getter.dataset.record, source)
+        report = check_remote(getter.dataset.record, source)
 
     assert {f.name: f.state for f in report.files}["rec/vol.rec"] is state
 
@@ -253,7 +239,7 @@ def test_a_file_that_is_not_served_is_said_not_to_be(
 def test_files_of_a_record_that_does_not_hold_are_not_looked_at(dataset: Any) -> None:
     record = {**dataset.record, "id": "00" * 32}
 
-    report = verify_remote(record, StoreSource(dataset.store))
+    report = check_remote(record, StoreSource(dataset.store))
 
     assert not report.holds
     assert report.files == ()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Protocol, Self
 from urllib.parse import quote, urlencode, urlsplit
@@ -26,7 +27,11 @@ from etdb.errors import (
     UnavailableError,
 )
 from etdb.fetch import LIMITS, Answer, Http, Limits, redact
+from etdb.record.signing import LATEST_TIMESTAMP
 
+_RECORD_PATH = re.compile(
+    r"(.*?)(?:/api)?/records(?:/([^/]*)(?:/history|/versions)?)?/?"
+)
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
 
 _ERRORS: Mapping[str, type[EtdbError]] = {
@@ -51,6 +56,22 @@ _SUMMARY: Mapping[str, Any] = {
     "anchor": dict,
 }
 _WHOLE: Mapping[str, Any] = {**_SUMMARY, "txid": str, "text": str, "checks": list}
+_STANDS: Mapping[str, Any] = {
+    "timestamp": int,
+    "by": str | None,
+    "ledger": str,
+    "height": int,
+    "txid": str,
+}
+_VERSION: Mapping[str, Any] = {
+    **_STANDS,
+    "id": str,
+    "number": int,
+    "state": str,
+    "by_name": str | None,
+    "changes": list | None,
+}
+_OLD: Mapping[str, Any] = {**_STANDS, "action": str, "says": str}
 _FILE = frozenset({"name", "role", "size_bytes", "cid"})
 _CHECK = frozenset({"name", "holds", "says"})
 
@@ -65,6 +86,9 @@ class Catalogue(Protocol):
 
     def get_record(self, record_id: str) -> dict[str, Any]:
         """A record by id, txid, unique prefix or page URL."""
+
+    def list_versions(self, record_id: str) -> dict[str, Any]:
+        """The history of a record (`etdb.index.history.list_versions`)."""
 
 
 class Client:
@@ -111,20 +135,28 @@ class Client:
         Raises NotFoundError; ConflictError for an ambiguous prefix;
         InvalidDataError when the node answers with another record.
         """
-        if "://" in record_id:
-            record_id = parse_node_url(record_id)[1]
-        record_id = record_id.lower()
-        if not record_id:
-            raise InvalidDataError("no record is named", hint="give its id")
+        record_id = _parse_name(record_id)
         record = self._fetch(f"/api/records/{quote(record_id, safe='')}", record_id)
         if not any(name.startswith(record_id) for name in _names(record)):
             msg = f"{self.url} was asked for record {record_id} and sent another"
             raise InvalidDataError(msg, hint="ask another node")
         if record.get("withdrawn") is not None:
-            msg = f"record {record_id} was withdrawn"
-            raise NotAllowedError(msg, hint=f"its page says by whom: {self.url}")
+            raise _withdrawn(record_id, record["withdrawn"])
         _verify_shape(record, _WHOLE, self.url)
         return record
+
+    def list_versions(self, record_id: str) -> dict[str, Any]:
+        """The history of a record, named as for `get_record`; its node's word.
+
+        Raises as get_record.
+        """
+        record_id = _parse_name(record_id)
+        path = f"/api/records/{quote(record_id, safe='')}/versions"
+        history = self._fetch(path, record_id)
+        if history.get("withdrawn") is not None:
+            raise _withdrawn(record_id, history["withdrawn"])
+        _verify_history(history, self.url)
+        return history
 
     def _fetch(self, path: str, wanted: str) -> dict[str, Any]:
         url = self.url + path
@@ -143,11 +175,48 @@ class Client:
         return value
 
 
+def _parse_name(text: str) -> str:
+    """The digits that name a record; of the URL of its page those in it."""
+    digits = parse_node_url(text)[1] if "://" in text else text
+    if not digits:
+        raise InvalidDataError("no record is named", hint="give its id")
+    return digits.lower()
+
+
+def _withdrawn(record_id: str, said: object) -> NotAllowedError:
+    told = said if isinstance(said, dict) else {}
+    seconds = told.get("timestamp", told.get("time"))
+    msg = f"record {record_id} was withdrawn by {told.get('by')}"
+    if isinstance(seconds, int) and 0 <= seconds <= LATEST_TIMESTAMP:
+        msg += f" on {datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}"
+    reason = told.get("reason")
+    says = f"the reason given: {reason[:500]}" if isinstance(reason, str) else ""
+    return NotAllowedError(msg, hint=says or "no reason was given")
+
+
+def _verify_history(history: dict[str, Any], url: str) -> None:
+    lists = ((history.get("versions"), _VERSION), (history.get("old"), _OLD))
+    for items, shape in lists:
+        if not isinstance(items, list) or not all(_has_shape(i, shape) for i in items):
+            raise _not_a_node(url)
+    if not isinstance(history.get("id"), str):
+        raise _not_a_node(url)
+    changes = [version.get("changes") or [] for version in history["versions"]]
+    if not all(isinstance(lines, list) for lines in changes) or not all(
+        isinstance(line, str) for lines in changes for line in lines
+    ):
+        raise _not_a_node(url)
+
+
+def _has_shape(item: object, shape: Mapping[str, Any]) -> bool:
+    return isinstance(item, dict) and all(
+        isinstance(item.get(key), kind) for key, kind in shape.items()
+    )
+
+
 def _verify_shape(record: object, shape: Mapping[str, Any], url: str) -> None:
     """What is shown must be of the kinds that are shown (docs/api.md)."""
-    if not isinstance(record, dict) or not all(
-        isinstance(record.get(key), kind) for key, kind in shape.items()
-    ):
+    if not isinstance(record, dict) or not _has_shape(record, shape):
         raise _not_a_node(url)
     parts = ((record["files"], _FILE), (record.get("checks", []), _CHECK))
     for items, keys in parts:
@@ -174,19 +243,19 @@ def parse_node_url(url: str) -> tuple[str, str]:
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         msg = f"not the URL of a node: {url[:200]!r}"
         raise InvalidDataError(msg, hint="give it as http://host:port")
-    found = re.fullmatch(r"(.*?)(?:/api)?/records(?:/([^/]*))?/?", parts.path)
+    found = _RECORD_PATH.fullmatch(parts.path)
     path, record_id = found.groups() if found else (parts.path.rstrip("/"), "")
     return f"{parts.scheme}://{parts.netloc}{path}", record_id or ""
 
 
 def _names(record: Mapping[str, Any]) -> list[str]:
-    anchors = record.get("anchors")
-    txids = [
-        anchor.get("txid")
-        for anchor in (anchors if isinstance(anchors, list) else [])
-        if isinstance(anchor, dict)
-    ]
-    names = [record.get("id"), record.get("txid"), *txids]
+    """By which a record may have been asked for; its own word, but for the id."""
+    named = [record]
+    for key in ("anchors", "versions"):
+        listed = record.get(key)
+        items = listed if isinstance(listed, list) else []
+        named += [item for item in items if isinstance(item, dict)]
+    names = [item.get(key) for item in named for key in ("id", "txid")]
     return [name for name in names if isinstance(name, str)]
 
 

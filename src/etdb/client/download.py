@@ -20,11 +20,17 @@ from etdb.client.dag import Dag
 from etdb.client.filters import is_included
 from etdb.client.folder import Folder
 from etdb.client.partial import PartialFile, State
+from etdb.client.record import dataset_of, version_of
 from etdb.client.sources import Source
 from etdb.client.transfer import Transfer
-from etdb.client.verify import dataset_of
 from etdb.durable import disk_errors
-from etdb.errors import ConflictError, EtdbError, NotFoundError, UnavailableError
+from etdb.errors import (
+    ConflictError,
+    EtdbError,
+    InvalidDataError,
+    NotFoundError,
+    UnavailableError,
+)
 from etdb.identity import CID
 from etdb.progress import Progress, Silent
 
@@ -69,10 +75,12 @@ def plan(
 
     The record's text and signatures and the dataset's directories are verified
     first. Raises InvalidDataError where they are not right, NotFoundError
-    where no file matches, UnavailableError.
+    where no file matches, ConflictError where the folder holds a later version
+    of the record, UnavailableError.
     """
     target = Folder(folder)
     root = dataset_of(record)
+    _refuse_older(target, record)
     dag = Dag(target.blocks, sources)
     files = tuple(
         file for file in list_files(dag, root) if is_included(file.name, include)
@@ -81,6 +89,18 @@ def plan(
         raise NotFoundError("file matching", " ".join(include))
     have = sum(file.size_bytes for file in files if _is_full_length(target, file))
     return DownloadPlan(record, folder, tuple(include), files, have, dag.held)
+
+
+def _refuse_older(folder: Folder, record: Mapping[str, Any]) -> None:
+    """A node that offers an older version may not know better, or may lie."""
+    try:
+        kept = folder.load().record
+    except (NotFoundError, InvalidDataError):
+        return
+    held, offered = version_of(kept), version_of(record)
+    if kept.get("id") == record.get("id") and held > offered:
+        msg = f"{folder.path} holds version {held} of the record, not {offered}"
+        raise ConflictError(msg, hint="ask another node, or choose another folder")
 
 
 def _is_full_length(folder: Folder, file: DatasetFile) -> bool:

@@ -16,7 +16,12 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, Request, sync_playwright
 
 from etdb.store.inplace import InPlaceStore
-from etdb.testing.catalogue import MemoryCatalogue, make_record
+from etdb.testing.catalogue import (
+    MemoryCatalogue,
+    make_edited,
+    make_history,
+    make_record,
+)
 from etdb.web.app import Site, create_app
 from etdb.web.server import running
 
@@ -129,9 +134,14 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             make_record(
                 52, withdrawn={"by": "oA", "time": 1_773_600_000, "reason": "wrong"}
             ),
+            make_edited(53, 3, cid=cid),
         ]
+        hostile = records[31]
+        histories = {hostile["id"]: _make_hostile_history(hostile)}
         site = Site(
-            catalogue=MemoryCatalogue(records, [_make_rejected(n) for n in range(3)]),
+            catalogue=MemoryCatalogue(
+                records, [_make_rejected(n) for n in range(3)], histories
+            ),
             store=store,
             name="Test lab",
             version="0",
@@ -207,6 +217,23 @@ def _make_hostile(cid: str) -> dict[str, Any]:
     return record
 
 
+def _make_hostile_history(record: dict[str, Any]) -> dict[str, Any]:
+    (version,) = make_history(record)["versions"]
+    edit = {**version, "number": 2, "by_name": HOSTILE, "changes": [HOSTILE, "x" * 300]}
+    states = ("current", "fork", "pending", "refused")
+    old = {**version, "action": "edit", "says": f"replace {HOSTILE}{'z' * 300}"}
+    return make_history(
+        record,
+        versions=[
+            {**edit, "id": 32 * f"{n:02}", "state": s} for n, s in enumerate(states)
+        ],
+        count=2,
+        refused=5,
+        old=[old],
+        old_count=2,
+    )
+
+
 def _make_rejected(number: int) -> dict[str, Any]:
     return {
         "ledger": "c0" * 32,
@@ -221,12 +248,25 @@ def _make_rejected(number: int) -> dict[str, Any]:
 
 def _status() -> dict[str, Any]:
     ledger = {"id": "c0" * 32, "kind": "embedded", "height": 111, "hash": "ab" * 32}
+    pending = {"action": "edit", "sid": "s" * 200, "since": 1_773_600_000}
+    wallet = {
+        "address": "o" * 34,
+        "balance_sat": 1_250_000_000,
+        "immature_sat": 1,
+        "unconfirmed": 3,
+        "fee_sat_per_kb": 10_000,
+        "records_left": 1240,
+    }
+    problem = f"block 90 was {'aa' * 32} and is {'bb' * 32}"
     return {
         "records": 32,
         "rejected": 3,
         "files": 8,
         "file_bytes": 3_000_000,
         "stale_files": ["/disk/a very long name of a file that has changed.mrc"],
-        "ledgers": [{**ledger, "time": 1_773_600_000, "messages": 40}],
-        "chain_height": 112,
+        "ledgers": [
+            {**ledger, "time": 1_773_600_000, "messages": 40, "problem": problem}
+            | {"tip_height": 112, "lag": 1, "first_height": 1}
+        ],
+        "publishing": {"pending": [pending], "wallet": wallet},
     }

@@ -18,6 +18,11 @@ GOOD = (
     "/records/32abab",
     "/records/33abab",
     "/records/34abab",
+    "/records/35abab",
+    "/records/3501cd",
+    "/records/01abab/history",
+    "/records/33abab/history",
+    "/records/35abab/history",
     "/status",
     "/rejected",
     "/about",
@@ -147,6 +152,22 @@ def test_the_focus_can_be_seen_on_every_stop(served: Any, open_page: Any) -> Non
     for _ in range(12):
         page.keyboard.press("Tab")
         assert _has_outline(page)
+
+
+def test_from_a_former_version_to_what_was_changed_and_back(
+    served: Any, open_page: Any
+) -> None:
+    page = open_page(java_script_enabled=False)
+    page.goto(f"{served.url}/records/3502cd")
+    expect(page.get_by_text("You asked for version 3 of 4")).to_be_visible()
+
+    page.get_by_role("link", name="the history").click()
+    version = page.get_by_role("listitem").filter(has_text="Version 3")
+    expect(version).to_be_in_viewport()
+    expect(version).to_contain_text("strain:")
+
+    page.get_by_role("link", name="Polar flagellum and sheath").click()
+    expect(page.get_by_role("link", name="history (3 edits)")).to_be_visible()
 
 
 def _has_outline(page: Page) -> bool:

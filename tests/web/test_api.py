@@ -10,7 +10,12 @@ import pytest
 from pydantic import BaseModel
 
 from etdb.errors import BrokenIndexError, UnavailableError
-from etdb.testing.catalogue import MemoryCatalogue, make_record
+from etdb.testing.catalogue import (
+    MemoryCatalogue,
+    make_edited,
+    make_history,
+    make_record,
+)
 from etdb.web import schema
 from etdb.web.app import STATUS
 
@@ -27,13 +32,36 @@ REJECTED = {
     "reason": "part 2 does not verify",
 }
 
+PLACE = frozenset(
+    {"ledger", "ledger_kind", "height", "position", "txid", "time", "coverage"}
+)
+
 
 @pytest.fixture(scope="module")
 def catalogue() -> MemoryCatalogue:
     records = [make_record(number) for number in range(5)]
     twin = make_record(9, id=records[0]["id"][:6] + "cd" * 29)
+    withdrawn = make_record(8, withdrawn=WITHDRAWN)
+    edited = make_edited(7, 2)
+    version = make_history(edited)["versions"][1]
+    place = {key: value for key, value in version.items() if key in PLACE}
+    signed = {key: version[key] for key in ("by", "by_name", "timestamp", "published")}
+    old = {
+        **place,
+        "by": None,
+        "timestamp": 0,
+        "action": "edit",
+        "says": "change nothing",
+    }
     return MemoryCatalogue(
-        [*records, twin, make_record(8, withdrawn=WITHDRAWN)], [REJECTED]
+        [*records, twin, withdrawn, edited],
+        [REJECTED],
+        {
+            edited["id"]: make_history(edited, old=[old], old_count=1),
+            withdrawn["id"]: make_history(
+                withdrawn, withdrawn={**place, **signed, "reason": "wrong"}
+            ),
+        },
     )
 
 
@@ -53,17 +81,22 @@ def test_a_list_counts_and_says_how_to_go_on(api: httpx.Client) -> None:
     first = api.get("/api/records", params={"limit": 4}).json()
     second = api.get("/api/records", params={"limit": 4, "after": first["next"]}).json()
 
-    assert (first["count"], first["total"]) == (4, 6)
-    assert (second["count"], second["total"], second["next"]) == (2, 6, None)
+    assert (first["count"], first["total"]) == (4, 7)
+    assert (second["count"], second["total"], second["next"]) == (3, 7, None)
     ids = [record["id"] for page in (first, second) for record in page["results"]]
-    assert len(set(ids)) == 6
+    assert len(set(ids)) == 7
 
 
 @pytest.mark.parametrize(
     ("path", "shape"),
     [
         ("/api/records/000000".replace("000000", "02abab"), schema.FullRecordShape),
+        ("/api/records/07abab", schema.FullRecordShape),
         ("/api/records/08abab", schema.WithdrawnRecordShape),
+        ("/api/records/02abab/versions", schema.HistoryShape),
+        ("/api/records/07abab/versions", schema.HistoryShape),
+        ("/api/records/0702cd/versions", schema.HistoryShape),
+        ("/api/records/08abab/versions", schema.WithdrawnHistoryShape),
         ("/api/rejected", schema.RejectedListShape),
     ],
 )
@@ -87,6 +120,18 @@ def test_a_withdrawn_record_shows_nothing_else(api: httpx.Client) -> None:
 
     assert answer["withdrawn"] == WITHDRAWN
     assert not {"title", "files", "details", "text", "cid"} & set(answer)
+    history = api.get("/api/records/08abab/versions").json()
+    assert set(history) == {"id", "withdrawn"}
+
+
+def test_a_superseded_version_leads_to_its_record(
+    api: httpx.Client, catalogue: MemoryCatalogue
+) -> None:
+    record = catalogue.get_record("07abab")
+
+    for version in record["versions"]:
+        answer = api.get(f"/api/records/{version['id']}").json()
+        assert answer["id"] == record["id"]
 
 
 @pytest.mark.parametrize(
@@ -94,6 +139,8 @@ def test_a_withdrawn_record_shows_nothing_else(api: httpx.Client) -> None:
     [
         ("/api/records/ffffffff", 404, "not-found"),
         ("/api/records/" + "00abab", 409, "conflict"),
+        ("/api/records/ffffffff/versions", 404, "not-found"),
+        ("/api/records/00abab/versions", 409, "conflict"),
         ("/api/records?q=%22open", 422, "invalid-data"),
         ("/api/records?sort=colour", 422, "invalid-data"),
         ("/api/records?limit=0", 422, "invalid-data"),
@@ -154,6 +201,7 @@ def test_the_description_covers_every_path_and_is_local(api: httpx.Client) -> No
     assert set(description["paths"]) == {
         "/api/records",
         "/api/records/{id_text}",
+        "/api/records/{id_text}/versions",
         "/api/rejected",
         "/api/status",
     }

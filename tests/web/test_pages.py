@@ -11,7 +11,12 @@ import httpx
 import pytest
 from jinja2 import Environment
 
-from etdb.testing.catalogue import MemoryCatalogue, make_record
+from etdb.testing.catalogue import (
+    MemoryCatalogue,
+    make_edited,
+    make_history,
+    make_record,
+)
 from etdb.web import present
 
 ServeSite = Callable[..., httpx.Client]
@@ -28,6 +33,13 @@ PATHS = (
     "/records/02abab",
     "/records/03abab",
     "/records/08abab",
+    "/records/07abab",
+    "/records/0701cd",
+    "/records/01abab/history",
+    "/records/02abab/history",
+    "/records/07abab/history",
+    "/records/08abab/history",
+    "/records/00abab/history",
     "/records/00abab",
     "/records/ffffffff",
     "/records?view=sideways",
@@ -101,14 +113,75 @@ def _bare_record() -> dict[str, Any]:
     )
 
 
+def _hostile_history(record: dict[str, Any]) -> dict[str, Any]:
+    """Every state, every text that others choose, and more than is listed."""
+    (version,) = make_history(record)["versions"]
+    texts = {"by": HOSTILE, "by_name": HOSTILE, "ledger": HOSTILE}
+    versions = [
+        {**version, **texts, "number": number, "state": state, "changes": changes}
+        for number, (state, changes) in enumerate(
+            [
+                ("root", []),
+                ("superseded", [HOSTILE] * 30),
+                ("superseded", []),
+                ("current", None),
+                ("fork", [HOSTILE]),
+                ("pending", None),
+                ("refused", None),
+                (HOSTILE, None),
+            ],
+            1,
+        )
+    ]
+    old = [
+        {**version, **texts, "action": HOSTILE, "says": HOSTILE, "by": by}
+        for by in (HOSTILE, None)
+    ]
+    return make_history(
+        record,
+        versions=versions,
+        count=500,
+        is_cut=True,
+        pending=1,
+        refused=31,
+        old=old,
+        old_count=51,
+    )
+
+
+def _status() -> dict[str, Any]:
+    ledger = {"id": HOSTILE, "kind": HOSTILE, "height": 7, "hash": HOSTILE}
+    return {
+        "records": 56,
+        "rejected": 60,
+        "stale_files": [HOSTILE],
+        "lab": HOSTILE,
+        "publisher": HOSTILE,
+        "ledgers": [
+            {**ledger, "time": 0, "messages": 0, "problem": HOSTILE},
+            {**ledger, "height": None, "time": None, "messages": 0},
+        ],
+        "publishing": {
+            "pending": [{"action": HOSTILE, "sid": HOSTILE, "since": HOSTILE}],
+            "wallet": {"address": HOSTILE, "records_left": None, "balance_sat": None},
+        },
+    }
+
+
 @pytest.fixture(scope="module")
 def site(serve_site: ServeSite) -> httpx.Client:
     records = [make_record(0), make_record(1), _hostile_record(), _bare_record()]
+    edited = make_edited(7, 2)
+    histories = {
+        records[2]["id"]: _hostile_history(records[2]),
+        edited["id"]: make_history(edited),
+    }
     records += [make_record(number) for number in range(20, 70)]
     records.append(make_record(9, id="00abab" + "cd" * 29))
     records.append(
         make_record(8, withdrawn={"by": "oA", "time": 1_773_600_000, "reason": HOSTILE})
     )
+    records.append(edited)
     rejected = [
         {
             "ledger": HOSTILE,
@@ -122,10 +195,10 @@ def site(serve_site: ServeSite) -> httpx.Client:
         for number in range(60)
     ]
     return serve_site(
-        catalogue=MemoryCatalogue(records, rejected),
+        catalogue=MemoryCatalogue(records, rejected, histories),
         name=HOSTILE,
         banner=BANNER + HOSTILE,
-        status=lambda: {"records": 56, "rejected": 60, "stale_files": [HOSTILE]},
+        status=_status,
     )
 
 
@@ -193,7 +266,7 @@ def test_without_hostile_text_escaped_it_would_be_markup() -> None:
 def test_the_front_page_counts_and_shows_the_newest(site: httpx.Client) -> None:
     text = site.get("/").text
 
-    assert "<b>55</b> tilt series" in text
+    assert "<b>56</b> tilt series" in text
     assert text.count('class="tile"') == 24
 
 
@@ -223,7 +296,7 @@ def test_pages_lead_on_to_the_last_and_back_to_the_first(site: httpx.Client) -> 
         following = re.findall(r'rel="next" href="([^"]+)"', text)
         path = html.unescape(following[0]) if following else ""
 
-    assert len(seen) == 55
+    assert len(seen) == 56
     assert path == ""
     assert "First page" in text
 
@@ -283,6 +356,77 @@ def test_a_withdrawn_record_shows_only_that(site: httpx.Client) -> None:
     assert "2026-03-15" in text
     assert "Vibrio" not in text
     assert "tomogram.mrc" not in text
+
+
+def test_a_record_says_how_often_it_was_edited_and_leads_to_its_history(
+    site: httpx.Client,
+) -> None:
+    edited, never = (site.get(f"/records/{name}").text for name in ("07abab", "01abab"))
+
+    assert "history (2 edits)</a>" in edited
+    assert re.search(r'href="/records/07abab\w{58}/history"', edited)
+    assert "Signed, metadata and files" in edited
+    assert "What is shown is version 3, an edit" in edited
+    assert ">history</a>" in never
+
+
+def test_a_superseded_version_shows_the_current_one_and_says_so(
+    site: httpx.Client,
+) -> None:
+    former, current, first = (
+        site.get(f"/records/{name}").text for name in ("0701cd", "0702cd", "07abab")
+    )
+
+    assert "You asked for version 2 of 3" in former
+    assert "You asked for" not in current + first
+
+
+def test_the_history_says_who_when_where_and_what(site: httpx.Client) -> None:
+    text = site.get("/records/07abab/history").text
+
+    for shown in (
+        "3 versions, each signed",
+        'Version 3 <span class="state">current',
+        'Version 1 <span class="state">superseded',
+        "Sample lab",
+        "block 113 of",
+        "strain: &#34;O395-N3&#34; → &#34;O395&#34;",
+        "The first version.",
+        "/versions",
+    ):
+        assert shown in text, shown
+    assert text.index("Version 3") < text.index("Version 1")
+    assert "Without effect" not in text
+
+
+def test_what_has_no_effect_is_shown_apart(site: httpx.Client) -> None:
+    text = site.get("/records/02abab/history").text
+    stands, without = text.split('id="without"')
+    without, old = without.split('id="old"')
+
+    assert "fork" in stands
+    assert "only one can stand" in stands
+    assert "The newest 6 are listed" in stands
+    assert "and 20 more lines" in stands
+    assert "are too long" in stands
+    assert "pending" in without
+    assert "has not been seen yet" in without
+    assert "30 further messages" in without
+    assert "decoded, without effect" in old
+    assert "which is not verified" in old
+    assert "The first 2 of 51" in old
+
+
+def test_a_record_that_was_never_edited_says_so(site: httpx.Client) -> None:
+    assert "never edited" in site.get("/records/01abab/history").text
+
+
+def test_the_history_of_a_withdrawn_record_shows_only_that(site: httpx.Client) -> None:
+    text = site.get("/records/08abab/history").text
+
+    assert "This record was withdrawn" in text
+    assert "Version" not in text
+    assert "Vibrio" not in text
 
 
 def test_an_ambiguous_id_lists_what_it_may_be(site: httpx.Client) -> None:

@@ -13,12 +13,19 @@ import pytest
 from etdb.index import follow
 from etdb.index.db import Index
 from etdb.index.search import parse
-from etdb.node import SiteCatalogue
+from etdb.record.oip042 import wrap_value
 from etdb.testing.ledger import MemoryLedger
-from etdb.testing.records import Author
+from etdb.testing.records import Author, digest_in
 from etdb.web import schema
+from etdb.web.catalogue import IndexCatalogue
 
 ServeSite = Callable[..., httpx.Client]
+
+
+@pytest.fixture(scope="module")
+def withdrawn_id() -> str:
+    author = Author()
+    return digest_in(author.publish(author.artifact({"sid": "gone"})))
 
 
 @pytest.fixture(scope="module")
@@ -30,10 +37,17 @@ def site(
         details = {"sid": f"s{number}", "tiltMin": -60, "dosage": 0, "labKey": [1]}
         ledger.mine(author.publish(author.artifact(details)))
     ledger.mine('json:{"oip042":{"publish":{"artifact":{}}}}')
+    root = author.publish(author.artifact({"sid": "edited", "strain": "a"}))
+    edit = author.edit(root, 2, sid="edited", strain="b")
+    txid = ledger.mine(root, edit, author.edit(root, 2, strain="c")).carried[0].txid
+    old = {"txid": txid, "timestamp": 1, "patch": [{"op": "remove", "path": "/info"}]}
+    ledger.mine(wrap_value({"edit": {"artifact": old}}))
+    gone = author.publish(author.artifact({"sid": "gone"}))
+    ledger.mine(gone, author.deactivate(gone, reason="wrong pixel size"))
     path: Path = tmp_path_factory.mktemp("index") / "index.sqlite"
     with Index.create(path, [ledger.info]) as index:
         follow.follow(index, ledger)
-        yield serve_site(catalogue=SiteCatalogue(index))
+        yield serve_site(catalogue=IndexCatalogue(index))
 
 
 def test_lists_and_records_are_as_described(site: httpx.Client) -> None:
@@ -43,7 +57,37 @@ def test_lists_and_records_are_as_described(site: httpx.Client) -> None:
     schema.FullRecordShape.model_validate(site.get(f"/api/records/{record_id}").json())
     rejected = site.get("/api/rejected").json()
     schema.RejectedListShape.model_validate(rejected)
-    assert (page.total, rejected["total"]) == (3, 1)
+    assert (page.total, rejected["total"]) == (4, 1)
+
+
+def test_histories_are_as_described(site: httpx.Client) -> None:
+    edited = site.get("/api/records", params={"q": "strain:b OR strain:c"}).json()
+    (record,) = edited["results"]
+    page = site.get(f"/records/{record['id']}/history").text
+
+    whole = site.get(f"/api/records/{record['id']}").json()
+    history = site.get(f"/api/records/{record['id']}/versions").json()
+
+    schema.FullRecordShape.model_validate(whole)
+    told = schema.HistoryShape.model_validate(history)
+    assert sorted(one.state for one in told.versions) == ["current", "fork", "root"]
+    assert whole["versions"][-1]["id"] == told.current
+    assert "strain: &#34;a&#34; → &#34;" in page
+    assert "remove /info" in page
+
+
+def test_a_withdrawn_record_is_found_by_its_address_alone(
+    site: httpx.Client, withdrawn_id: str
+) -> None:
+    answer = site.get(f"/api/records/{withdrawn_id}").json()
+    history = site.get(f"/api/records/{withdrawn_id}/versions").json()
+    page = site.get(f"/records/{withdrawn_id}").text
+
+    schema.WithdrawnRecordShape.model_validate(answer)
+    schema.WithdrawnHistoryShape.model_validate(history)
+    assert withdrawn_id not in site.get("/api/records?limit=200").text
+    assert "wrong pixel size" in page
+    assert "by its publisher, " in page
 
 
 def test_pages_show_what_the_index_holds(site: httpx.Client) -> None:
@@ -51,7 +95,7 @@ def test_pages_show_what_the_index_holds(site: httpx.Client) -> None:
     (first, *_) = re.findall(r'href="(/records/\w{64})"', front)
     record = site.get(first).text
 
-    assert "<b>3</b> tilt series" in front
+    assert "<b>4</b> tilt series" in front
     assert "<i>Vibrio cholerae</i>" in record
     assert 'Total dose</dt>\n  <dd>0<span class="unit">' in record
     assert "labKey" in record

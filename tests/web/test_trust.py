@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from etdb.testing.catalogue import make_record
+from etdb.testing.catalogue import make_edited, make_record
 from etdb.web import trust
 
 
@@ -54,3 +54,43 @@ def test_what_nobody_verified_is_said() -> None:
 
 def test_a_record_without_an_anchor_stands_nowhere() -> None:
     assert "no ledger" in _said(make_record(1, anchor=None), "failed")
+
+
+def test_an_unsigned_comment_is_said_to_be_one() -> None:
+    anchor = make_record(1)["anchor"]
+    said = {
+        coverage: _said(make_record(1, anchor={**anchor, "coverage": coverage}), "open")
+        for coverage in ("covered", "omitted", "unknown")
+    }
+
+    assert "unsigned comment" in said["omitted"]
+    assert "rests on the record's signature" in said["omitted"]
+    assert "not known whether its signatures" in said["unknown"]
+    assert "carried" not in said["covered"]
+    del anchor["coverage"]
+    assert "comment" not in _said(make_record(1, anchor=anchor), "open")
+
+
+@pytest.mark.parametrize("record_class", ["A", "B", "C"])
+def test_an_edit_is_signed_whatever_the_first_version_was(record_class: str) -> None:
+    signer = {"floAddress": "oHeir"}
+    record = make_edited(1, 2, artifact=signer, **{"class": record_class})
+
+    assert trust.verdict(record) == "Signed, metadata and files"
+    assert "version 3, an edit" in _said(record, "held")
+    assert "oHeir" in _said(record, "held")
+    assert "Of the first version: " in _said(record, "held")
+
+
+def test_an_edit_does_not_attest_a_first_version_that_is_not() -> None:
+    record = make_edited(1, 2, **{"class": "unattested"})
+
+    assert trust.verdict(record) == "Not attested"
+    assert "Of the first version: " in _said(record, "failed")
+
+
+def test_what_an_old_signature_leaves_out_is_said() -> None:
+    record = make_record(1, **{"class": "C"})
+
+    assert "but not the metadata" in _said(record, "held")
+    assert "is not proved" in _said(record, "held")

@@ -29,6 +29,8 @@ class MemoryCatalogue:
 
     records: list[Record] = field(default_factory=list)
     rejected: list[Record] = field(default_factory=list)
+    histories: dict[str, Record] = field(default_factory=dict)
+    """By record id; without one, a record was never edited."""
 
     @property
     def sorts(self) -> Mapping[str, str]:
@@ -56,11 +58,11 @@ class MemoryCatalogue:
         return _page(found if sort == "newest" else found[::-1], limit, after)
 
     def get_record(self, id_text: str) -> Record:
-        """The record whose id or txid starts so."""
+        """The record whose id, or that of a version, or txid starts so."""
         found = [
             record
             for record in self.records
-            if record["id"].startswith(id_text) or record["txid"].startswith(id_text)
+            if any(name.startswith(id_text) for name in _names(record))
         ]
         if not found or len(id_text) < 6:
             raise NotFoundError("record", id_text)
@@ -78,6 +80,11 @@ class MemoryCatalogue:
             raise ConflictError(msg, candidates=candidates)
         return found[0]
 
+    def list_versions(self, id_text: str) -> Record:
+        """The history it was given, or one of a single version."""
+        record = self.get_record(id_text)
+        return self.histories.get(record["id"]) or make_history(record)
+
     def list_rejected(self, *, limit: int, after: str | None) -> MemoryPage:
         """Rejections as they were given."""
         return _page(self.rejected, limit, after)
@@ -88,6 +95,10 @@ class MemoryCatalogue:
         species = {record["details"].get("species") for record in listed}
         labs = {record["publisher"]["address"] for record in listed}
         return Counts(len(listed), len(species - {None}), len(labs))
+
+
+def _names(record: Record) -> list[str]:
+    return [record["id"], record["txid"], *(one["id"] for one in record["versions"])]
 
 
 def _page(found: Sequence[Record], limit: int, after: str | None) -> MemoryPage:
@@ -125,12 +136,67 @@ def make_record(number: int, **changes: object) -> Record:
         "anchor": anchor,
         "withdrawn": None,
         "text": 'json:{"oip042":{}}',
+        "root_text": None,
         "artifact": {},
         "anchors": [anchor],
         "checks": _checks(),
-        "versions": [{"id": digest, "number": 1, "timestamp": anchor["time"]}],
+        "versions": [_version(digest, 1, anchor)],
         "other": {},
         **changes,
+    }
+
+
+def make_edited(number: int, edits: int, **changes: object) -> Record:
+    """A record that was edited so many times, once a day."""
+    record = make_record(number)
+    for edit in range(1, edits + 1):
+        name = f"{number:02x}{edit:02x}"
+        anchor = {**_anchor(number + edit), "txid": name + "e" * 60}
+        digest = name + "cd" * 30
+        record["versions"].append(_version(digest, edit + 1, anchor))
+    return {**record, "root_text": record["text"], **changes}
+
+
+def make_history(record: Record, **changes: object) -> Record:
+    """The history of a record, as `list_versions` gives it."""
+    versions = [_past(record, one) for one in record["versions"]]
+    return {
+        "id": record["id"],
+        "current": versions[-1]["id"] if versions else record["id"],
+        "count": len(versions),
+        "versions": versions,
+        "is_cut": False,
+        "pending": 0,
+        "refused": 0,
+        "withdrawn": None,
+        "old": [],
+        "old_count": 0,
+        **changes,
+    }
+
+
+def _past(record: Record, version: Record) -> Record:
+    number, last = version["number"], record["versions"][-1]["number"]
+    state = "current" if number == last else "root" if number == 1 else "superseded"
+    return {
+        **version,
+        "previous": None,
+        "state": state,
+        "class": record["class"],
+        "by": record["publisher"]["address"],
+        "by_name": record["publisher"]["name"],
+        "published": "2026-03-14T14:53:20Z",
+        **{**_anchor(number), "time": version["timestamp"], "txid": version["txid"]},
+        "changes": [] if number == 1 else [f'strain: "O395-N{number}" → "O395"'],
+    }
+
+
+def _version(digest: str, number: int, anchor: Record) -> Record:
+    return {
+        "id": digest,
+        "number": number,
+        "timestamp": anchor["time"],
+        "txid": anchor["txid"],
     }
 
 
@@ -142,6 +208,7 @@ def _anchor(number: int) -> Record:
         "position": 0,
         "txid": f"{number:02x}" + "7d" * 31,
         "time": 1_773_500_000 + 86_400 * number,
+        "coverage": "covered",
     }
 
 

@@ -6,7 +6,6 @@ Lists are {"count", "total", "results", "next"}; errors have one shape
 
 from __future__ import annotations
 
-from pathlib import PurePath
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -16,6 +15,7 @@ from etdb.web import header, schema
 from etdb.web.follow import Following
 from etdb.web.route import add_read
 from etdb.web.site import Page, Record, Site
+from etdb.web.status import public_status, without_places
 
 MAX_LIMIT = 200
 MAX_QUERY_CHARACTERS = 2000
@@ -53,8 +53,13 @@ class Api:
                 self.get_record,
                 schema.FullRecordShape | schema.WithdrawnRecordShape,
             ),
+            (
+                "/records/{id_text}/versions",
+                self.list_versions,
+                schema.HistoryShape | schema.WithdrawnHistoryShape,
+            ),
             ("/rejected", self.list_rejected, schema.RejectedListShape),
-            ("/status", self.get_status, dict[str, Any]),
+            ("/status", self.get_status, schema.StatusShape),
         ):
             responses = {200: {"model": shape}, **_FAILS}
             add_read(self.router, path, endpoint, responses=responses)
@@ -74,6 +79,10 @@ class Api:
         """One record by its digest, a txid, or a unique prefix of 6 or more."""
         return _answer(shown(self._site.catalogue.get_record(id_text)))
 
+    def list_versions(self, id_text: str) -> JSONResponse:
+        """What became of a record: its versions, who signed them, what changed."""
+        return _answer(shown_history(self._site.catalogue.list_versions(id_text)))
+
     def list_rejected(self, limit: Limit = 50, after: After = None) -> JSONResponse:
         """Messages that the rules refused, with the rule's number."""
         page = self._site.catalogue.list_rejected(limit=limit, after=after)
@@ -92,17 +101,22 @@ def shown(record: Record) -> Record:
     return {key: record[key] for key in kept}
 
 
-def status_of(site: Site, following: Following | None) -> Record:
-    """The node's own account, and whether following works.
+def shown_history(history: Record) -> Record:
+    """The history, or, if the record is withdrawn, that and nothing else."""
+    if history["withdrawn"] is None:
+        return history
+    return {key: history[key] for key in ("id", "withdrawn")}
 
-    Of stale files visitors see the names, not where they lie.
-    """
-    told = dict(site.status())
-    if "stale_files" in told:
-        told["stale_files"] = [PurePath(path).name for path in told["stale_files"]]
+
+def status_of(site: Site, following: Following | None) -> Record:
+    """What visitors may know of the node, and whether following works."""
     problem = "" if following is None else following.problem
-    node = {"name": site.name, "version": site.version, "follow_problem": problem}
-    return {**told, **node}
+    return {
+        **public_status(site.status()),
+        "name": site.name,
+        "version": site.version,
+        "follow_problem": without_places(problem),
+    }
 
 
 def _as_list(page: Page) -> Record:

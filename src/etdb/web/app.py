@@ -17,6 +17,8 @@ from etdb.web.api import Api
 from etdb.web.follow import Following
 from etdb.web.gateway import Gateway
 from etdb.web.header import Guard
+from etdb.web.librarian import Librarian
+from etdb.web.oipd import Oipd
 from etdb.web.pages import Pages
 from etdb.web.problem import STATUS, Problems
 from etdb.web.site import Site
@@ -50,6 +52,9 @@ def create_app(site: Site) -> FastAPI:
     app.include_router(Api(site, following).router)
     app.include_router(Pages(site, templates, following).router)
     app.include_router(Gateway(site.store, reader, templates).router)
+    if site.oip is not None:
+        app.include_router(Oipd(site, site.oip).router)
+        app.include_router(Librarian(site, site.oip.librarian).router)
     app.mount("/static", StaticFiles(directory=FOLDER / "static"))
     app.add_middleware(Guard)
     Problems(templates).install(app)
@@ -62,8 +67,7 @@ async def _lifespan(following: Following | None, reader: Reader) -> AsyncIterato
     try:
         yield
     finally:
-        if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        if following is not None and task is not None:
+            following.stop()
+            await task
         reader.close()

@@ -7,7 +7,9 @@ status page and tried again, and never stops the site.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import threading
 from collections.abc import Callable
 
 from starlette.concurrency import run_in_threadpool
@@ -19,19 +21,32 @@ EVERY_S = 1.0
 _log = logging.getLogger(__name__)
 
 
+Stop = Callable[[], bool]
+"""Whether to end early, asked between batches of work."""
+
+
 class Following:
     """Calls `step` again and again; `problem` says why the last call failed."""
 
-    def __init__(self, step: Callable[[], object], every_s: float = EVERY_S) -> None:
+    def __init__(
+        self, step: Callable[[Stop], object], every_s: float = EVERY_S
+    ) -> None:
         self._step = step
         self._every_s = every_s
+        self._is_stopped = threading.Event()
+        self._end = asyncio.Event()
         self.problem = ""
 
+    def stop(self) -> None:
+        """Let `run` return; a step that is under way is told to end early."""
+        self._is_stopped.set()
+        self._end.set()
+
     async def run(self) -> None:
-        """Follow until cancelled; a call that is under way is finished first."""
-        while True:
+        """Follow until stopped. A step is never left behind: it may be writing."""
+        while not self._end.is_set():
             try:
-                await run_in_threadpool(self._step)
+                await run_in_threadpool(self._step, self._is_stopped.is_set)
             except EtdbError as exc:
                 self.problem = exc.message
             except Exception:  # noqa: BLE001 - an edge: said and logged
@@ -39,4 +54,5 @@ class Following:
                 self.problem = "something went wrong on this node"
             else:
                 self.problem = ""
-            await asyncio.sleep(self._every_s)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._end.wait(), self._every_s)

@@ -33,6 +33,11 @@ def record_url(record: Record) -> str:
     return f"/records/{quote(str(record['id']), safe='')}"
 
 
+def history_url(record: Record) -> str:
+    """The page of a record's history."""
+    return f"{record_url(record)}/history"
+
+
 def file_url(root: str, name: str, *, download: bool = False) -> str:
     """A file of a dataset on this site's gateway."""
     query = "?download=true" if download else ""

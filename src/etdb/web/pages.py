@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from etdb.errors import InvalidDataError
+from etdb.web import past
 from etdb.web.api import After, QueryText, Sort, shown, status_of
 from etdb.web.follow import Following
 from etdb.web.problem import STATUS
@@ -38,6 +39,7 @@ class Pages:
             ("/", self.show_home),
             ("/records", self.list_records),
             ("/records/{id_text}", self.show_record),
+            ("/records/{id_text}/history", self.show_history),
             ("/status", self.show_status),
             ("/rejected", self.list_rejected),
             ("/about", self.show_about),
@@ -90,7 +92,21 @@ class Pages:
         if record["withdrawn"] is not None:
             return self._templates.page(request, "withdrawn.html", record=record)
         return self._templates.page(
-            request, "record.html", record=record, site_url=str(request.base_url)
+            request,
+            "record.html",
+            record=record,
+            asked=past.superseded(record, id_text),
+            site_url=str(request.base_url),
+        )
+
+    def show_history(self, request: Request, id_text: str) -> Response:
+        """What became of one record."""
+        history = self._site.catalogue.list_versions(id_text)
+        record = self._site.catalogue.get_record(history["id"])
+        if record["withdrawn"] is not None:
+            return self._templates.page(request, "withdrawn.html", record=shown(record))
+        return self._templates.page(
+            request, "history.html", record=record, history=history
         )
 
     def show_status(self, request: Request) -> Response:

@@ -64,6 +64,10 @@ class AnchorShape(Shape):
     position: int
     txid: str
     time: int
+    coverage: str = Field(
+        description="whether the transaction's own signatures cover the text: "
+        "covered, omitted or unknown"
+    )
 
 
 class WithdrawnShape(Shape):
@@ -88,6 +92,7 @@ class VersionShape(Shape):
     id: str
     number: int
     timestamp: int
+    txid: str | None = Field(description="of the message that carries it")
 
 
 class RecordShape(Shape):
@@ -119,10 +124,16 @@ class FullRecordShape(RecordShape):
     """One dataset's description with its text and what was checked."""
 
     text: str = Field(description="the signed text, verbatim")
+    root_text: str | None = Field(
+        description="of an edited record the text of its first version, whose "
+        "digest is the id and which names who may edit it"
+    )
     artifact: dict[str, Any] = Field(description="the parsed body")
     anchors: list[AnchorShape]
     checks: list[CheckShape]
-    versions: list[VersionShape]
+    versions: list[VersionShape] = Field(
+        description="from the first to the current one, at most the newest 100"
+    )
     other: dict[str, Any] = Field(description="fields without a name of their own")
 
 
@@ -134,6 +145,68 @@ class WithdrawnRecordShape(Shape):
     publisher: PublisherShape
     anchors: list[AnchorShape]
     withdrawn: WithdrawnShape
+
+
+class SignedShape(AnchorShape):
+    """A message about a record: who signed it, when, and where it stands."""
+
+    by: str
+    by_name: str | None = Field(description="what that address calls itself")
+    timestamp: int = Field(description="Unix seconds, as signed")
+    published: str | None
+
+
+class PastVersionShape(SignedShape):
+    """One version of a record, and what it changed."""
+
+    id: str
+    number: int
+    previous: str | None
+    record_class: str = Field(alias="class")
+    state: str = Field(
+        description="root, superseded, current, fork, pending (its ancestors are "
+        "unseen) or refused; a record that was never edited is current"
+    )
+    changes: list[str] | None = Field(description="null where nothing was compared")
+
+
+class WithdrawalShape(SignedShape):
+    """The withdrawal that counts."""
+
+    reason: str | None
+
+
+class OldFormShape(AnchorShape):
+    """A historical edit, deactivate or transfer: decoded, without effect."""
+
+    action: str
+    by: str | None = Field(description="whom it names, which is not verified")
+    timestamp: int
+    says: str
+
+
+class HistoryShape(Shape):
+    """What became of a record."""
+
+    id: str
+    current: str = Field(description="digest of the current version")
+    count: int = Field(description="accepted versions, forks included")
+    versions: list[PastVersionShape] = Field(
+        description="the oldest first; if there are more than 200, the newest"
+    )
+    is_cut: bool
+    pending: int
+    refused: int = Field(description="edits and withdrawals without effect")
+    withdrawn: WithdrawalShape | None
+    old: list[OldFormShape]
+    old_count: int
+
+
+class WithdrawnHistoryShape(Shape):
+    """Of a withdrawn record nothing is shown but that it is."""
+
+    id: str
+    withdrawn: WithdrawalShape
 
 
 class ListShape(Shape):
@@ -180,3 +253,69 @@ class ErrorShape(Shape):
     """The one error shape."""
 
     error: ErrorBodyShape
+
+
+class LedgerStatusShape(Shape):
+    """A ledger, and how far it was read."""
+
+    id: str
+    kind: str
+    height: int | None = Field(description="the last block that was read")
+    hash: str | None
+    time: int | None = Field(description="of that block, Unix seconds")
+    messages: int
+    first_height: int = Field(0, description="nothing below it is read")
+    tip_height: int | None = Field(None, description="the ledger's own last block")
+    lag: int | None = Field(None, description="blocks still to be read")
+    problem: str = Field("", description="why it is not followed at the moment")
+
+
+class PendingShape(Shape):
+    """A message that this node has signed and that is not on its ledger yet."""
+
+    action: str
+    sid: str | None
+    record: str | None
+    digest: str | None
+    since: int
+    is_sent: bool | None = Field(None, description="whether it is on its way")
+
+
+class WalletShape(Shape):
+    """What a node pays its ledger with; 100,000,000 sat are 1 FLO."""
+
+    address: str
+    balance_sat: int
+    immature_sat: int
+    unconfirmed: int = Field(description="transactions in no block yet")
+    fee_sat_per_kb: int
+    records_left: int | None = Field(description="records that the balance pays for")
+
+
+class PublishingShape(Shape):
+    """What a node is about to publish, and with what."""
+
+    pending: list[PendingShape]
+    wallet: WalletShape | None
+
+
+class StatusShape(Shape):
+    """What a node holds, and how far it follows its ledgers."""
+
+    name: str
+    version: str
+    follow_problem: str
+    lab: str | None = None
+    publisher: str | None = None
+    records: int | None = None
+    species: int | None = None
+    labs: int | None = None
+    withdrawn: int | None = None
+    unattested: int | None = None
+    rejected: int | None = None
+    files: int | None = None
+    file_bytes: int | None = None
+    stale_files: list[str] = []
+    torn_bytes: int | None = None
+    ledgers: list[LedgerStatusShape] = []
+    publishing: PublishingShape | None = None

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from etdb.store.verified import BlockSource
+
+if TYPE_CHECKING:
+    from etdb.index.oip import OipIndex
 
 Record = dict[str, Any]
 """The one plain dict that the API, the pages and the command line share."""
@@ -57,6 +60,9 @@ class Catalogue(Protocol):
         Raises NotFoundError; ConflictError with `candidates` if ambiguous.
         """
 
+    def list_versions(self, id_text: str) -> Record:
+        """The history of a record (`etdb.index.history`). Raises as get_record."""
+
     def list_rejected(self, *, limit: int, after: str | None) -> Page:
         """Messages that the rules refused, newest first."""
 
@@ -77,5 +83,8 @@ class Site:
     """What the node says of itself, as JSON values."""
     banner: str = ""
     """A sentence above every page, such as that all data are synthetic."""
-    follow: Callable[[], object] | None = None
-    """Applies new blocks to the index; called about once a second."""
+    follow: Callable[[Callable[[], bool]], object] | None = None
+    """Applies new blocks to the index until it is told to stop; called about
+    once a second."""
+    oip: OipIndex | None = None
+    """The index as the old daemons' clients ask it; without it they find nothing."""

@@ -11,7 +11,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from etdb.web import header, link, present, text, trust
+from etdb.web import header, link, past, present, status, text, trust
 from etdb.web.site import Site
 
 FOLDER = Path(__file__).parent
@@ -29,7 +29,13 @@ class Templates:
             lstrip_blocks=True,
         )
         self._environment.globals.update(
-            site=site, link=link, present=present, text=text, trust=trust
+            site=site,
+            link=link,
+            past=past,
+            present=present,
+            status=status,
+            text=text,
+            trust=trust,
         )
 
     def page(

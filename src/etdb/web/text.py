@@ -14,8 +14,9 @@ _LAST_SECOND = 253_402_300_799
 
 
 def number(value: float) -> str:
-    """Six significant digits: 27500 is `27,500`, -60.0 is `−60`."""
-    return f"{value:,.6g}".replace("-", "−")
+    """Whole numbers in full, others in six digits: 27500 is `27,500`, -60.0 `−60`."""
+    digits = f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
+    return digits.replace("-", "−")
 
 
 def size(count: int | None) -> str:

@@ -6,12 +6,12 @@ dict; this says what they mean to a reader (PROTOCOL R3, R8, R10).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from etdb.record.message import LedgerKind
-from etdb.web import text
+from etdb.record.message import Coverage, LedgerKind
+from etdb.web import past, text
 
 Record = Mapping[str, Any]
 
@@ -30,14 +30,24 @@ _CLASSES: Mapping[str, tuple[str, str]] = {
         "Signed, files only",
         "A record of the original form: the signature covers the address of the "
         "files and the time, but not the metadata. That the metadata are the "
-        "publisher's is known only from their place on the ledger.",
+        "publisher's is not proved: this is the first message on its ledger that "
+        "carries this signature, and no more is known.",
     ),
     "unattested": (
         "Not attested",
-        "Nothing proves that the named publisher said this. It is kept because it "
-        "stands on the ledger, and is never listed as the publisher's.",
+        "Its signature covers at most the address of the files and the time, and may "
+        "have been copied from another message: nothing proves that the named "
+        "publisher said this. It is kept because it stands on the ledger, and is "
+        "never listed as the publisher's.",
     ),
 }
+_EDITED = (
+    "Signed, metadata and files",
+    "What is shown is version {number}, an edit: every field of it and the address of "
+    "its files are covered by the signature of {signer}, who may edit this record. "
+    "That there is no later version is known only as far as this node has read its "
+    "ledgers.",
+)
 _UNKNOWN_CLASS = ("Not judged", "This node has no verdict on this record.")
 
 _TIMES: Mapping[str, str] = {
@@ -46,6 +56,19 @@ _TIMES: Mapping[str, str] = {
     ),
     LedgerKind.FLO_REGTEST: "The time is that of a test ledger and proves nothing.",
     LedgerKind.FLO_TEST: "The time is that of a test ledger and proves little.",
+}
+
+
+_COVERAGES: Mapping[str, str] = {
+    Coverage.OMITTED: (
+        "is carried by an unsigned comment: the signatures of the transaction "
+        "leave the text out. Authorship rests on the record's signature."
+    ),
+    Coverage.UNKNOWN: (
+        "is carried by a transaction of which it is not known whether its signatures "
+        "cover the text. "
+        "Authorship rests on the record's signature."
+    ),
 }
 
 
@@ -63,8 +86,18 @@ class Finding:
 
 
 def verdict(record: Record) -> str:
-    """The record's class in a few words."""
+    """The record's class in a few words; of an edit, which is always signed."""
+    if is_attested(record) and past.edit_count(record):
+        return _EDITED[0]
     return _CLASSES.get(str(record.get("class")), _UNKNOWN_CLASS)[0]
+
+
+def signer(record: Record) -> str:
+    """The address that signed what is shown: of an edit it may be an heir."""
+    publisher = str(record["publisher"]["address"])
+    if not past.edit_count(record):
+        return publisher
+    return str(record.get("artifact", {}).get("floAddress") or publisher)
 
 
 def is_attested(record: Record) -> bool:
@@ -74,10 +107,10 @@ def is_attested(record: Record) -> bool:
 
 def findings(record: Record) -> tuple[Finding, ...]:
     """What held, what failed, then what nobody verified."""
-    says = _CLASSES.get(str(record.get("class")), _UNKNOWN_CLASS)[1]
-    found = [Finding(is_attested(record), says)]
+    found = [*_signed(record)]
     found += [_checked(record, check) for check in record.get("checks", ())]
-    found.append(_anchored(record.get("anchor")))
+    what = "Its first version" if past.edit_count(record) else "It"
+    found += _anchored(record.get("anchor"), what)
     found.append(
         Finding(
             True,
@@ -86,6 +119,17 @@ def findings(record: Record) -> tuple[Finding, ...]:
         )
     )
     return (*found, *_not_verified(record))
+
+
+def _signed(record: Record) -> Iterator[Finding]:
+    """What the signatures of the version shown cover, and of the first one."""
+    says = _CLASSES.get(str(record.get("class")), _UNKNOWN_CLASS)[1]
+    edits = past.edit_count(record)
+    if edits:
+        says_edited = _EDITED[1].format(number=edits + 1, signer=signer(record))
+        yield Finding(True, says_edited)
+        says = f"Of the first version: {says[:1].lower()}{says[1:]}"
+    yield Finding(is_attested(record), says)
 
 
 def _checked(record: Record, check: Mapping[str, Any]) -> Finding:
@@ -99,12 +143,16 @@ def _checked(record: Record, check: Mapping[str, Any]) -> Finding:
     return Finding(holds, f"{name[:1].upper()}{name[1:]}: {check['says']}")
 
 
-def _anchored(anchor: Mapping[str, Any] | None) -> Finding:
+def _anchored(anchor: Mapping[str, Any] | None, what: str) -> Iterator[Finding]:
     if anchor is None:
-        return Finding(False, "It stands on no ledger that this node follows.")
+        yield Finding(False, f"{what} stands on no ledger that this node follows.")
+        return
     moment = text.moment(anchor["time"])
     place = f"block {anchor['height']:,} of ledger {text.short(anchor['ledger'])}"
-    return Finding(True, f"It stands in {place}, {moment}.")
+    yield Finding(True, f"{what} stands in {place}, {moment}.")
+    uncovered = _COVERAGES.get(str(anchor.get("coverage")))
+    if uncovered:
+        yield Finding(None, f"{what} {uncovered}")
 
 
 def _not_verified(record: Record) -> tuple[Finding, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -108,3 +109,22 @@ def test_a_new_settings_file_explains_every_setting_and_sets_the_chosen(
     for row in rows():
         assert row.sentence in text
         assert f"{row.name} = " in text
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("serve.port", 65_536),
+        ("serve.port", -1),
+        ("store.threads", 0),
+        ("get.ask_above_gb", -1),
+        ("ledger.kind", "bitcoin"),
+        ("ledger.network", "mainnet"),
+        ("ledger.first_height", -2),
+    ],
+)
+def test_a_value_that_makes_no_sense_is_refused_with_those_that_do(
+    tmp_path: Path, key: str, value: str | int
+) -> None:
+    with pytest.raises(ConfigError, match=re.escape(key)):
+        load_settings(tmp_path, environ={}, flags={key: value})

@@ -7,10 +7,8 @@ nothing else in the program opens an index, a store, a chain or a key.
 from __future__ import annotations
 
 import contextlib
-import shutil
-import tempfile
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
@@ -20,32 +18,37 @@ from typing import TYPE_CHECKING, Any
 import platformdirs
 
 from etdb import durable
+from etdb.client.local import LocalCatalogue
 from etdb.client.sources import StoreSource
-from etdb.errors import (
-    BrokenIndexError,
-    ConfigError,
-    ConflictError,
-    EtdbError,
-    InvalidDataError,
-    NotFoundError,
-)
+from etdb.errors import BrokenIndexError, EtdbError, NotFoundError
+from etdb.identity import Address
 from etdb.index import follow, queries
 from etdb.index.db import Index, find_tip
-from etdb.index.paging import Page
+from etdb.index.followed import FollowedLedgers
+from etdb.index.oip import OipIndex
+from etdb.ledger.base import Ledger, LedgerReader
 from etdb.ledger.flo.local import EmbeddedChain
+from etdb.network import address_on, count_records_left, find_daemon, open_daemon
+from etdb.newnode import EMPTY_FOLDERS, make_folder
 from etdb.progress import Progress, Silent
 from etdb.publish import keys
 from etdb.publish.journal import Journal
-from etdb.settings import FILE_NAME, Settings, load_settings, settings_file
+from etdb.settings import (
+    FILE_NAME,
+    Settings,
+    chosen_settings,
+    load_settings,
+)
 from etdb.store.inplace import InPlaceStore
-from etdb.web.site import Counts, Site
+from etdb.web.catalogue import IndexCatalogue
+from etdb.web.site import Site
 
 if TYPE_CHECKING:
+    from etdb.ledger.flo.account import WalletStatus
+    from etdb.ledger.flo.daemon import DaemonLedger
     from etdb.publish.publisher import Publisher
 
 WRITE_WAIT_S = 30.0
-EMPTY_FOLDERS = ("journal", "derived", "locks")
-"""May be empty, so that a copy of a node may come without them."""
 
 
 def default_folder() -> Path:
@@ -58,60 +61,6 @@ def keys_folder(folder: Path) -> Path:
     return folder / "keys"
 
 
-class LocalCatalogue:
-    """A node's own index, asked as another node would be."""
-
-    def __init__(self, index: Index) -> None:
-        self._index = index
-
-    def search(
-        self,
-        query: str = "",
-        *,
-        sort: str = "newest",
-        limit: int = 20,
-        after: str | None = None,
-    ) -> dict[str, Any]:
-        """One page: count, total, results, next."""
-        page = queries.search(self._index, query, sort=sort, limit=limit, after=after)
-        return {
-            "count": len(page.results),
-            "total": page.total,
-            "results": page.results,
-            "next": page.next,
-        }
-
-    def get_record(self, record_id: str) -> dict[str, Any]:
-        """The record of an id, whole."""
-        return queries.get_record(self._index, record_id)
-
-
-class SiteCatalogue:
-    """A node's index as its web site asks it."""
-
-    sorts = queries.SORTS
-
-    def __init__(self, index: Index) -> None:
-        self._index = index
-
-    def search(self, query: str, *, sort: str, limit: int, after: str | None) -> Page:
-        """One page of summaries."""
-        return queries.search(self._index, query, sort=sort, limit=limit, after=after)
-
-    def get_record(self, id_text: str) -> dict[str, Any]:
-        """The record of an id, whole."""
-        return queries.get_record(self._index, id_text)
-
-    def list_rejected(self, *, limit: int, after: str | None) -> Page:
-        """Messages that the rules refused, newest first."""
-        return queries.list_rejected(self._index, limit=limit, after=after)
-
-    def count(self) -> Counts:
-        """How many tilt series, species and labs there are."""
-        found = queries.count(self._index)
-        return Counts(found["records"], found["species"], found["labs"])
-
-
 class Node:
     """An open node. Use as a context manager."""
 
@@ -119,6 +68,7 @@ class Node:
         self.folder = folder
         self.settings = settings
         self._resources = contextlib.ExitStack()
+        self._wallet: WalletStatus | None = None
 
     @classmethod
     def create(
@@ -135,18 +85,14 @@ class Node:
         keys of the test network. Raises ConflictError naming what is there.
         """
         folder = folder.resolve()
-        _verify_settings(chosen)
-        with durable.disk_errors(folder):
-            _refuse_occupied(folder)
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            building = Path(tempfile.mkdtemp(prefix=".etdb-init-", dir=folder.parent))
-            try:
-                _build(building, chosen, is_test=is_test, progress=progress or Silent())
-                building.chmod(0o755)
-                building.replace(folder)
-            except BaseException:
-                shutil.rmtree(building, ignore_errors=True)
-                raise
+        settings = chosen_settings(chosen)
+        make_folder(
+            folder,
+            chosen,
+            daemon=find_daemon(settings.ledger),
+            is_test=is_test,
+            progress=progress or Silent(),
+        )
         return cls.open(folder, environ={})
 
     @classmethod
@@ -161,11 +107,6 @@ class Node:
         if not (folder / FILE_NAME).is_file():
             raise NotFoundError("node in", folder, hint=f"make one: etdb init {folder}")
         settings = load_settings(folder, environ=environ, flags=flags)
-        if settings.ledger.kind != "embedded":
-            msg = (
-                f"ledger.kind is {settings.ledger.kind!r}; this version knows: embedded"
-            )
-            raise ConfigError(msg)
         with durable.disk_errors(folder):
             for name in EMPTY_FOLDERS:
                 (folder / name).mkdir(exist_ok=True)
@@ -183,15 +124,58 @@ class Node:
         self._resources.close()
 
     @cached_property
-    def ledger(self) -> EmbeddedChain:
-        """The embedded chain, to be read."""
-        return EmbeddedChain.open(self.folder / "chain", publisher=None, wallet=None)
+    def chain(self) -> EmbeddedChain | None:
+        """The node's own chain, to be read; None where it has none."""
+        folder = self.folder / "chain"
+        if self.settings.ledger.kind != "embedded" and not folder.exists():
+            return None
+        return EmbeddedChain.open(folder, publisher=None, wallet=None)
+
+    @cached_property
+    def daemon(self) -> DaemonLedger | None:
+        """The FLO daemon and our wallet on its network; None where none is set."""
+        if self.settings.ledger.kind != "flo":
+            return None
+        daemon = open_daemon(self.folder, self.settings.ledger, self.keys.wallet)
+        return self._resources.enter_context(daemon)
+
+    @property
+    def ledgers(self) -> list[LedgerReader]:
+        """All that are read, the one that is published on last."""
+        return [ledger for ledger in (self.chain, self.daemon) if ledger is not None]
+
+    @property
+    def ledger(self) -> LedgerReader:
+        """The one that is published on, to be read."""
+        return self.ledgers[-1]
+
+    @cached_property
+    def keys(self) -> keys.Keys:
+        """Both keys. Raises as `load_keys` does."""
+        return keys.load_keys(keys_folder(self.folder))
+
+    @property
+    def address(self) -> Address:
+        """The publisher's, as records say it."""
+        return self.keys.address if self.chain is None else self.chain.address
+
+    @property
+    def wallet_address(self) -> Address | None:
+        """Where coins for the FLO daemon's network go; None without one."""
+        chosen = self.settings.ledger
+        return None if self.daemon is None else address_on(chosen, self.keys.wallet)
 
     @cached_property
     def index(self) -> Index:
-        """What the ledger says, in SQL."""
-        index = Index.open(self.folder / "index.sqlite", [self.ledger.info])
+        """What the ledgers say, in SQL."""
+        infos = [ledger.info for ledger in self.ledgers]
+        index = Index.open(self.folder / "index.sqlite", infos)
         return self._resources.enter_context(index)
+
+    @cached_property
+    def followed(self) -> FollowedLedgers:
+        """The index and all that it is made from."""
+        return FollowedLedgers(self.index, self.ledgers, self.writing)
 
     @cached_property
     def store(self) -> InPlaceStore:
@@ -203,86 +187,140 @@ class Node:
         """What publishes into this node. Hold `publishing` while it is used."""
         from etdb.publish.publisher import Publisher  # noqa: PLC0415 - loads numpy
 
-        self._verify_chain_is_whole()
-        held = keys.load_keys(keys_folder(self.folder))
         if not (self.folder / "store.sqlite").exists():
             # It can be lost: publishing reads the files again.
             InPlaceStore.create(self.folder / "store.sqlite").close()
-        with self.writing("opening the chain"):
-            ledger = EmbeddedChain.open(
-                self.folder / "chain", publisher=held.publisher, wallet=held.wallet
-            )
         return Publisher(
             index=self.index,
-            ledger=ledger,
+            ledger=self._writable_ledger(),
             store=self.store,
             journal=Journal(self.folder / "journal"),
             derived=self.folder / "derived",
-            address=held.address,
+            address=self.keys.address,
             follow=self.follow,
-            writing=self.writing,
-            key=held.publisher,
+            # A daemon's chain is nobody's file: sending locks nothing here.
+            writing=self.writing if self.daemon is None else _no_lock,
+            confirmations=self.settings.ledger.confirmations if self.daemon else 1,
+            key=self.keys.publisher,
             threads=self.settings.store.threads,
         )
 
+    def _writable_ledger(self) -> Ledger:
+        if self.daemon is not None:
+            return self.daemon
+        self._verify_chain_is_whole()
+        with self.writing("opening the chain"):
+            return EmbeddedChain.open(
+                self.folder / "chain",
+                publisher=self.keys.publisher,
+                wallet=self.keys.wallet,
+            )
+
     def defaults(self) -> dict[str, object]:
         """What records say of the lab unless told otherwise, by search word."""
-        lab = self.settings.lab
-        said = {
-            "lab": lab.name,
-            "institution": lab.institution,
-            "license": lab.license,
-        }
+        said = asdict(self.settings.lab)
+        said["lab"] = said.pop("name")
         return {key: value for key, value in said.items() if value}
 
     def site(self) -> Site:
         """What the web server serves."""
         return Site(
-            catalogue=SiteCatalogue(self.index),
+            catalogue=IndexCatalogue(self.index),
             store=self.store,
             name=self.settings.lab.name or "etdb",
             version=metadata.version("etdb"),
             status=self.status,
             banner=self.settings.serve.banner,
-            follow=self.follow,
+            follow=lambda stop: self.follow(stop=stop),
+            oip=OipIndex(self.index, self._raw_transaction),
         )
 
+    def _raw_transaction(self, ledger_id: str, height: int, position: int) -> bytes:
+        for ledger in self.ledgers:
+            if ledger.info.id == ledger_id:
+                return ledger.raw_transaction(height, position)
+        raise NotFoundError("ledger", ledger_id)
+
+    def look(self) -> None:
+        """Ask every ledger how far it is; what goes wrong is in `status`."""
+        self.followed.look()
+        if self.daemon is not None:
+            with contextlib.suppress(EtdbError):
+                self.daemon.settle()
+                self._wallet = self.daemon.status().wallet
+
     def status(self) -> dict[str, Any]:
-        """What the node holds and how far it has read, as JSON values."""
+        """What the node holds and how far it has read, as JSON values.
+
+        Of the ledgers it says what was last known; `look` asks them.
+        """
         stats = self.store.stats()
-        journal = Journal(self.folder / "journal")
+        held = queries.status(self.index)
         return {
             "lab": self.settings.lab.name,
-            "publisher": self.ledger.address,
-            **queries.status(self.index),
-            "chain_height": self.ledger.tip().height,
-            "torn_bytes": self.ledger.torn_bytes,
-            "unfinished_publications": len(journal.list_open()),
+            "publisher": self.address,
+            **held,
+            "ledgers": [self._ledger_status(one) for one in held["ledgers"]],
+            "publishing": self._publishing_status(),
+            "torn_bytes": self.torn_bytes,
             "files": stats.files,
             "file_bytes": stats.bytes,
             "stale_files": [str(path) for path in self.store.list_stale()],
         }
 
-    def check_index(self, progress: Progress) -> list[str]:
-        """Differences between the index and one built from the ledger now.
+    def _ledger_status(self, held: dict[str, Any]) -> dict[str, Any]:
+        known = self.followed.known(held["id"])
+        tip_height = None if known.tip is None else known.tip.height
+        read = held["height"]
+        lag = None if tip_height is None or read is None else tip_height - read
+        return held | {"tip_height": tip_height, "lag": lag, "problem": known.problem}
 
-        The chain itself is verified first. Raises InvalidDataError where its
+    def _publishing_status(self) -> dict[str, Any]:
+        pending = [
+            {
+                "action": entry.action,
+                "sid": entry.sid,
+                "record": entry.record,
+                "digest": entry.digest,
+                "since": entry.timestamp,
+            }
+            for entry in Journal(self.folder / "journal").list_open()
+        ]
+        wallet = self._wallet
+        return {
+            "pending": pending,
+            "wallet": None
+            if wallet is None
+            else asdict(wallet) | {"records_left": count_records_left(wallet)},
+        }
+
+    @property
+    def torn_bytes(self) -> int:
+        """What a crash had left at the end of the own chain when it was opened."""
+        return 0 if self.chain is None else self.chain.torn_bytes
+
+    def check_index(self, progress: Progress) -> list[str]:
+        """Differences between the index and one built from the ledgers now.
+
+        The own chain is verified first. Raises InvalidDataError where its
         work, roots or block signatures are wrong.
         """
-        self.ledger.verify()
+        if self.chain is not None:
+            self.chain.verify()
         self.follow()
         with self.writing("checking the index"):
-            return follow.check(self.index, [self.ledger], progress=progress)
+            return follow.check(self.index, self.ledgers, progress=progress)
 
-    def rebuild_index(self, progress: Progress) -> int:
-        """Build the index anew from the ledger; the height it reaches."""
+    def rebuild_index(self, progress: Progress) -> list[dict[str, Any]]:
+        """Build the index anew from the ledgers; what it then holds of each."""
         path = self.folder / "index.sqlite"
         # An index that can no longer be read is no witness.
         if self._is_index_readable():
             self._verify_chain_is_whole()
         with self.writing("rebuilding the index"):
-            follow.rebuild(path, [self.ledger], progress=progress)
-        return self.ledger.tip().height
+            follow.rebuild(path, self.ledgers, progress=progress)
+        ledgers: list[dict[str, Any]] = queries.status(self.index)["ledgers"]
+        return ledgers
 
     @property
     def catalogue(self) -> LocalCatalogue:
@@ -299,13 +337,17 @@ class Node:
         path = self.folder / "locks" / "write.lock"
         return durable.lock(path, purpose, wait_s=WRITE_WAIT_S)
 
-    def follow(self, progress: Progress | None = None) -> int:
-        """Read what is new on the ledger into the index; blocks read."""
+    def follow(
+        self,
+        progress: Progress | None = None,
+        stop: Callable[[], bool] | None = None,
+    ) -> int:
+        """Read what is new on the ledgers into the index; how many blocks."""
         self._verify_chain_is_whole()
-        if queries.is_at(self.index, self.ledger.info.id, self.ledger.tip()):
-            return 0
-        with self.writing("following the ledger"):
-            return follow.follow(self.index, self.ledger, progress=progress or Silent())
+        applied = self.followed.follow(progress, stop)
+        if self.daemon is not None and (applied or self._wallet is None):
+            self._wallet = self.daemon.status().wallet
+        return applied
 
     def _is_index_readable(self) -> bool:
         try:
@@ -321,10 +363,12 @@ class Node:
         A chain that ends before what the index has read has lost blocks to a
         damaged disk; going on from there would be equivocation (PROTOCOL R8).
         """
+        if self.chain is None:
+            return
         with self.index.read() as connection:
-            read = find_tip(connection, self.ledger.info.id)
+            read = find_tip(connection, self.chain.info.id)
         # Read second: another process may be writing both.
-        tip = self.ledger.tip()
+        tip = self.chain.tip()
         if read is not None and read.height > tip.height:
             msg = (
                 f"the chain in {self.folder / 'chain'} ends at block {tip.height},"
@@ -344,50 +388,12 @@ class Node:
         from etdb.web.server import serve  # noqa: PLC0415 - loads uvicorn
 
         with durable.lock(self.folder / "locks" / "serve.lock", "etdb serve"):
-            self.follow()
+            # A daemon may be down, and a first scan takes hours: the site
+            # follows while it serves.
+            self._verify_chain_is_whole()
             chosen = self.settings.serve
             serve(create_app(self.site()), chosen.host, chosen.port, on_ready)
 
 
-def _verify_settings(chosen: Mapping[str, str | int | bool]) -> None:
-    try:
-        tomllib.loads(settings_file(chosen).encode().decode())
-    except (UnicodeError, tomllib.TOMLDecodeError) as exc:
-        msg = "a name or licence with characters that no settings file can hold"
-        raise InvalidDataError(msg) from exc
-
-
-def _refuse_occupied(folder: Path) -> None:
-    if folder.is_dir():
-        names = sorted(path.name for path in folder.iterdir())
-        if not names:
-            return
-        shown = ", ".join(names[:5]) + (" …" if len(names) > 5 else "")
-        msg = f"{folder} is not empty: it holds {shown}"
-        raise ConflictError(msg, hint="name a new or an empty folder")
-    if folder.exists():
-        msg = f"{folder} is a file"
-        raise ConflictError(msg, hint="name a new or an empty folder")
-
-
-def _build(
-    folder: Path,
-    chosen: Mapping[str, str | int | bool],
-    *,
-    is_test: bool,
-    progress: Progress,
-) -> None:
-    for name in ("keys", "chain", *EMPTY_FOLDERS):
-        (folder / name).mkdir()
-    held = keys.create_keys(folder / "keys", is_test=is_test)
-    chain = EmbeddedChain.create(
-        folder / "chain",
-        publisher=held.publisher,
-        wallet=held.wallet,
-        address=held.address,
-        progress=progress,
-    )
-    with Index.create(folder / "index.sqlite", [chain.info]) as index:
-        follow.follow(index, chain, progress=progress)
-    InPlaceStore.create(folder / "store.sqlite").close()
-    durable.write_bytes(folder / FILE_NAME, settings_file(chosen).encode())
+def _no_lock(_purpose: str) -> contextlib.AbstractContextManager[None]:
+    return contextlib.nullcontext()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,20 @@ from etdb.errors import ConfigError
 FILE_NAME = "etdb.toml"
 
 
-def _setting(default: Any, sentence: str, *, unit: str = "") -> Any:
-    return field(default=default, metadata={"sentence": sentence, "unit": unit})
+def _setting(
+    default: Any,
+    sentence: str,
+    *,
+    unit: str = "",
+    among: Sequence[str] | range | None = None,
+) -> Any:
+    """`among` are the values that a setting may have; None is any of its type."""
+    told = {"sentence": sentence, "unit": unit, "among": among}
+    return field(default=default, metadata=told)
+
+
+_FROM_ONE = range(1, 2**31)
+_FROM_ZERO = range(2**31)
 
 
 @dataclass(frozen=True)
@@ -33,6 +45,11 @@ class LabSettings:
     license: str = _setting(
         "", "SPDX id of the licence written into new records; empty writes none."
     )
+    heirs: str = _setting(
+        "",
+        "Addresses, with commas between them, whose keys may edit and withdraw new "
+        "records as well, for ever.",
+    )
 
 
 @dataclass(frozen=True)
@@ -42,7 +59,9 @@ class ServeSettings:
     host: str = _setting(
         "127.0.0.1", "The address to listen on; 0.0.0.0 is every network."
     )
-    port: int = _setting(8000, "The port to listen on.")
+    port: int = _setting(
+        8000, "The port to listen on; 0 is any free one.", among=range(2**16)
+    )
     banner: str = _setting("", "A sentence shown at the top of every page.")
 
 
@@ -50,7 +69,7 @@ class ServeSettings:
 class StoreSettings:
     """The files."""
 
-    threads: int = _setting(2, "How many threads hash files.")
+    threads: int = _setting(2, "How many threads hash files.", among=_FROM_ONE)
 
 
 @dataclass(frozen=True)
@@ -58,7 +77,33 @@ class LedgerSettings:
     """Where records are written."""
 
     kind: str = _setting(
-        "embedded", 'The ledger; "embedded" is the node\'s own FLO chain.'
+        "embedded",
+        'The ledger; "embedded" is the node\'s own FLO chain, "flo" a FLO daemon.',
+        among=("embedded", "flo"),
+    )
+    network: str = _setting(
+        "main",
+        'The network of the FLO daemon: "main", "test" or "regtest".',
+        among=("main", "test", "regtest"),
+    )
+    url: str = _setting("http://127.0.0.1:7313", "The RPC address of the FLO daemon.")
+    user: str = _setting("", "The user of the FLO daemon's RPC.")
+    password_file: str = _setting(
+        "",
+        "The file that holds the password of the FLO daemon's RPC; a relative "
+        "path is one in this folder.",
+    )
+    first_height: int = _setting(
+        -1,
+        "The first block to read from the FLO daemon; -1 is 2,700,000 on main, where "
+        "the first tomograms are, and 0 elsewhere.",
+        among=range(-1, 2**31),
+    )
+    confirmations: int = _setting(
+        6,
+        "A message is done with when this many blocks of the FLO daemon hold or "
+        "follow it.",
+        among=range(1, 1_001),
     )
 
 
@@ -67,7 +112,10 @@ class GetSettings:
     """Downloads."""
 
     ask_above_gb: int = _setting(
-        10, "Ask before fetching more than this; 1 GB is 10⁹ bytes.", unit="GB"
+        10,
+        "Ask before fetching more than this; 1 GB is 10⁹ bytes.",
+        unit="GB",
+        among=_FROM_ZERO,
     )
 
 
@@ -92,6 +140,8 @@ class Row:
     default: str | int | bool
     sentence: str
     unit: str
+    among: Sequence[str] | range | None
+    """The values that it may have; None is any of its type."""
 
     @property
     def key(self) -> str:
@@ -116,6 +166,7 @@ def rows() -> Iterator[Row]:
                 value,
                 item.metadata["sentence"],
                 item.metadata["unit"],
+                item.metadata["among"],
             )
 
 
@@ -138,6 +189,14 @@ def load_settings(
             values[row.key] = _from_text(row, text, row.variable)
     given = {key: value for key, value in (flags or {}).items() if value is not None}
     return _build(values | given)
+
+
+def chosen_settings(chosen: Mapping[str, str | int | bool]) -> Settings:
+    """The settings of a node whose file will say no more than this.
+
+    Raises ConfigError.
+    """
+    return _build(chosen)
 
 
 def _from_file(path: Path) -> dict[str, Any]:
@@ -190,6 +249,8 @@ def _wrong_type(row: Row, value: object, origin: str) -> ConfigError:
 
 
 def _build(values: Mapping[str, Any]) -> Settings:
+    for row in rows():
+        _verify_value(row, values.get(row.key, row.default))
     sections = {
         section: replace(
             default,
@@ -202,6 +263,17 @@ def _build(values: Mapping[str, Any]) -> Settings:
         for section, default in vars(Settings()).items()
     }
     return Settings(**sections)
+
+
+def _verify_value(row: Row, value: Any) -> None:
+    if row.among is None or value in row.among:
+        return
+    if isinstance(row.among, range):
+        allowed = f"{row.among[0]} to {row.among[-1]}"
+    else:
+        allowed = " or ".join(map(repr, row.among))
+    msg = f"{row.key} is {value!r}; it may be {allowed}"
+    raise ConfigError(msg)
 
 
 def settings_file(chosen: Mapping[str, str | int | bool]) -> str:

@@ -174,14 +174,14 @@ def test_a_dry_run_signs_nothing(lab: Any, tmp_path: Path) -> None:
     assert planned["fee_sat"] > 0
     assert "signature" not in planned["artifact"]
     assert lab.ok("search", "--json").json["total"] == 0
-    assert lab.ok("status", "--json").json["chain_height"] == 110
+    assert lab.ok("status", "--json").json["ledgers"][0]["tip_height"] == 110
 
 
 def test_a_full_disk_while_publishing_loses_nothing(lab: Any, tmp_path: Path) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
     (folder / "notes.txt").write_text("x" * 100_000)
-    height = lab.ok("status", "--json").json["chain_height"]
+    height = lab.ok("status", "--json").json["ledgers"][0]["tip_height"]
     (folder / "dataset.toml").write_text(f'notes = "{"long " * 100_000}"')
     words = ("publish", folder, "--yes", *FACTS)
 
@@ -189,7 +189,7 @@ def test_a_full_disk_while_publishing_loses_nothing(lab: Any, tmp_path: Path) ->
 
     assert full.returncode == 5
     assert "Traceback" not in full.stderr
-    assert lab.ok("status", "--json").json["chain_height"] == height
+    assert lab.ok("status", "--json").json["ledgers"][0]["tip_height"] == height
     lab.ok(*words)
     assert lab.ok("search", "--json").json["total"] == 1
 
@@ -247,5 +247,5 @@ def test_a_publish_killed_at_any_moment_ends_on_the_ledger_once(
 
     status = lab.ok("status", "--json").json
     assert lab.ok("search", "--json").json["total"] == 1
-    assert status["unfinished_publications"] == 0
+    assert status["publishing"]["pending"] == []
     assert lab.ok("index", "check", "--json").json["differences"] == []

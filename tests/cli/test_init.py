@@ -22,7 +22,7 @@ def test_a_node_has_keys_a_chain_an_index_and_commented_settings(lab: Any) -> No
 
     assert tomllib.loads(text)["lab"]["name"] == "Test lab (synthetic)"
     assert all(row.sentence in text for row in rows())
-    assert status["chain_height"] == 110
+    assert status["ledgers"][0]["tip_height"] == 110
     assert status["ledgers"][0]["height"] == 110
     for name in ("publisher.key", "wallet.key"):
         mode = (lab.node / "keys" / name).stat().st_mode

@@ -36,6 +36,9 @@ INTERRUPTED = 130
 COMMANDS = {
     "init": "init:init",
     "publish": "publish:publish",
+    "edit": "edit:edit",
+    "withdraw": "withdraw:withdraw",
+    "register": "register:register",
     "search": "search:search",
     "show": "show:show_record",
     "get": "get:get",
@@ -46,12 +49,18 @@ COMMANDS = {
     "demo": "demo:demo",
     "key backup": "key:backup",
     "key restore": "key:restore",
+    "key import": "key:import_key",
+    "key show": "key:show_keys",
+    "ledger status": "ledger:status",
+    "message decode": "message:decode",
     "index check": "index:check",
     "index rebuild": "index:rebuild",
 }
 """Every command, and the module and function of this package that it is."""
 NOUNS = {
-    "key": "Keep a copy of the keys.",
+    "key": "Show, copy and import the keys.",
+    "ledger": "See the ledgers that are read and written.",
+    "message": "Take apart what stands on a ledger.",
     "index": "Check and rebuild the index.",
 }
 

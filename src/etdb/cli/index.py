@@ -1,6 +1,9 @@
-"""`etdb index`: prove the index against the ledger, or build it again."""
+"""`etdb index`: prove the index against the ledgers, or build it again."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from etdb.cli.options import JsonOption, NodeOption, open_node
 from etdb.cli.terminal import TerminalProgress, count, show, show_json
@@ -16,16 +19,16 @@ def check(node: NodeOption = None, json: JsonOption = False) -> None:
     """
     with open_node(node) as opened:
         differences = opened.check_index(TerminalProgress())
-        height = opened.ledger.tip().height
+        ledgers = opened.status()["ledgers"]
     if json:
-        show_json({"height": height, "differences": differences})
+        show_json({"ledgers": ledgers, "differences": differences})
     for difference in [] if json else differences:
         show(difference)
     if differences:
         msg = f"the index differs from the ledger in {count(len(differences), 'place')}"
         raise BrokenIndexError(msg, hint="mend it: etdb index rebuild")
     if not json:
-        show(f"the index says what the ledger says, up to block {height}")
+        show(f"the index says what the ledger says, up to {_heights(ledgers)}")
 
 
 def rebuild(node: NodeOption = None) -> None:
@@ -38,5 +41,14 @@ def rebuild(node: NodeOption = None) -> None:
         etdb index rebuild --node ~/etdb
     """
     with open_node(node) as opened:
-        height = opened.rebuild_index(TerminalProgress())
-    show(f"index rebuilt up to block {height}")
+        ledgers = opened.rebuild_index(TerminalProgress())
+    show(f"index rebuilt up to {_heights(ledgers)}")
+
+
+def _heights(ledgers: Sequence[Mapping[str, Any]]) -> str:
+    """The block that each ledger was read up to, in words."""
+    many = len(ledgers) > 1
+    return ", ".join(
+        f"block {ledger['height']}" + (f" of {ledger['kind']}" if many else "")
+        for ledger in ledgers
+    )

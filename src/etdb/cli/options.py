@@ -11,8 +11,10 @@ from typing import Annotated
 
 import typer
 
+from etdb.cli.terminal import say
 from etdb.client.client import Catalogue, Client
 from etdb.client.sources import HttpSource, Source
+from etdb.errors import ConflictError, NotAllowedError, UnavailableError
 from etdb.node import Node, default_folder
 from etdb.settings import load_settings
 
@@ -42,6 +44,14 @@ def open_node(
     return Node.open(folder or default_folder(), environ=os.environ, flags=flags)
 
 
+def follow_if_possible(node: Node) -> None:
+    """Read what is new; of a ledger that cannot be reached, say so and go on."""
+    try:
+        node.follow()
+    except (UnavailableError, NotAllowedError, ConflictError) as error:
+        say(f"warning: what is newest may be missing: {error.message}")
+
+
 @dataclass(frozen=True)
 class Peer:
     """Whom to ask about records, and where to take bytes from."""
@@ -66,6 +76,6 @@ def open_peer(
             yield Peer(client.url, client, source, settings.get.ask_above_gb * 10**9)
         return
     with open_node(folder) as node:
-        node.follow()
+        follow_if_possible(node)
         limit = node.settings.get.ask_above_gb * 10**9
         yield Peer(str(node.folder), node.catalogue, node.source, limit)

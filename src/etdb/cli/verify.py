@@ -15,7 +15,8 @@ from etdb.cli.terminal import (
     show,
     show_json,
 )
-from etdb.client.verify import FolderReport, verify_folder, verify_remote
+from etdb.client.record import NOT_KNOWN
+from etdb.client.verify import FolderReport, check_folder, check_remote
 
 
 def verify(
@@ -39,11 +40,11 @@ def verify(
     """
     folder = Path(what)
     if source is None and folder.is_dir():
-        report = verify_folder(folder, TerminalProgress())
+        report = check_folder(folder, TerminalProgress())
     else:
         with open_peer(node, source, what) as peer:
             record = peer.catalogue.get_record(what)
-            report = verify_remote(record, peer.source, TerminalProgress())
+            report = check_remote(record, peer.source, TerminalProgress())
     _print(report, is_json=json)
     if not report.holds:
         say("not everything holds")
@@ -56,6 +57,7 @@ def _print(report: FolderReport, *, is_json: bool) -> None:
             {
                 "id": report.record.get("id"),
                 "holds": report.holds,
+                "not_known": NOT_KNOWN,
                 "checks": [
                     {"name": check.name, "holds": check.holds, "says": check.says}
                     for check in report.checks
@@ -70,6 +72,7 @@ def _print(report: FolderReport, *, is_json: bool) -> None:
     show(f"record {report.record.get('id')}")
     for check in report.checks:
         show(f"  {'holds' if check.holds else 'FAILS'}  {check.name}: {check.says}")
+    show(f"  not known  {NOT_KNOWN}")
     for file in report.files:
         says = f": {file.says}" if file.says else ""
         show(f"  {file.state.value:<9} {file.name}{says}")

@@ -18,6 +18,10 @@ import pytest
 import urllib3
 
 from etdb.durable import lock
+from etdb.identity import Txid
+from etdb.ledger.flo.block import COIN_SAT, FloBlock
+from etdb.ledger.flo.tx import Transaction
+from etdb.testing.mining import FloChain, RefusedError
 
 HERE = Path(__file__).resolve().parent
 CACHE = HERE.parent.parent / ".cache"
@@ -171,3 +175,54 @@ def free_ports(count: int) -> list[int]:
     for item in sockets:
         item.close()
     return ports
+
+
+class Miner:
+    """fcoin's blocks, mined beside it in the same order."""
+
+    def __init__(self, fcoin: Fcoin) -> None:
+        self._fcoin = fcoin
+        self.chain = FloChain(has_data_limit=False)
+        self._submit(self.chain.blocks[1:])
+
+    def mine(self, *texts: str | bytes, said: bytes = b"") -> FloBlock:
+        """What fcoin's mempool holds, and these texts."""
+        raws = [self._fcoin.call("getrawtransaction", t, False) for t in self.pool()]
+        waiting = [Transaction.parse(bytes.fromhex(raw)) for raw in raws]
+        while waiting:
+            # In no order: a child may come before what it spends.
+            left = [tx for tx in waiting if not self._is_taken(tx)]
+            assert len(left) < len(waiting)
+            waiting = left
+        block = self.chain.mine(*texts, said=said)
+        self._submit([block])
+        return block
+
+    def pool(self) -> set[Txid]:
+        return {*self._fcoin.call("getrawmempool")}
+
+    def add(self, *transactions: Transaction) -> None:
+        self._submit([self.chain.add(transactions)])
+
+    def fund(self, script: bytes, coins: int, value_sat: int = COIN_SAT) -> None:
+        self._submit([self.chain.fund(script, value_sat, coins)])
+
+    def reorganise(self, depth: int) -> None:
+        self._submit(self.chain.reorganise(depth))
+
+    def _is_taken(self, transaction: Transaction) -> bool:
+        try:
+            self.chain.accept(transaction)
+        except RefusedError:
+            return False
+        return True
+
+    def _submit(self, blocks: list[FloBlock]) -> None:
+        for block in blocks:
+            assert self._fcoin.call("submitblock", block.encode().hex()) is None
+        assert self._fcoin.call("getbestblockhash") == self.chain.tip().hash
+
+
+@pytest.fixture
+def miner(fcoin: Fcoin) -> Miner:
+    return Miner(fcoin)

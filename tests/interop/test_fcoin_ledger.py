@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 
 from etdb.errors import ConflictError, NotAllowedError, UnavailableError
-from etdb.identity import Txid
 from etdb.index.db import Index
 from etdb.index.follow import check, follow
-from etdb.ledger.flo.block import COIN_SAT, FloBlock
+from etdb.ledger.flo.block import COIN_SAT
 from etdb.ledger.flo.coinbook import CoinBook
 from etdb.ledger.flo.daemon import DaemonLedger
 from etdb.ledger.flo.delivery import Pace
@@ -25,66 +24,15 @@ from etdb.ledger.flo.script import pay_to
 from etdb.ledger.flo.tx import Transaction
 from etdb.record.message import Coverage
 from etdb.record.signing import PrivateKey, hash160
-from etdb.testing.mining import FloChain, RefusedError, malleate
+from etdb.testing.mining import malleate
 
 KEY = PrivateKey.from_bytes(b"\x05" * 32)
 SCRIPT = pay_to(hash160(KEY.public_key))
 BINARY = b"\xff\xfe\x00\x80 is no text"
 
 
-class Miner:
-    """fcoin's blocks, mined beside it in the same order."""
-
-    def __init__(self, fcoin: Any) -> None:
-        self._fcoin = fcoin
-        self.chain = FloChain(has_data_limit=False)
-        self._submit(self.chain.blocks[1:])
-
-    def mine(self, *texts: str | bytes, said: bytes = b"") -> FloBlock:
-        """What fcoin's mempool holds, and these texts."""
-        raws = [self._fcoin.call("getrawtransaction", t, False) for t in self.pool()]
-        waiting = [Transaction.parse(bytes.fromhex(raw)) for raw in raws]
-        while waiting:
-            # In no order: a child may come before what it spends.
-            left = [tx for tx in waiting if not self._is_taken(tx)]
-            assert len(left) < len(waiting)
-            waiting = left
-        block = self.chain.mine(*texts, said=said)
-        self._submit([block])
-        return block
-
-    def pool(self) -> set[Txid]:
-        return {*self._fcoin.call("getrawmempool")}
-
-    def add(self, *transactions: Transaction) -> None:
-        self._submit([self.chain.add(transactions)])
-
-    def fund(self, coins: int, value_sat: int = COIN_SAT) -> None:
-        self._submit([self.chain.fund(SCRIPT, value_sat, coins)])
-
-    def reorganise(self, depth: int) -> None:
-        self._submit(self.chain.reorganise(depth))
-
-    def _is_taken(self, transaction: Transaction) -> bool:
-        try:
-            self.chain.accept(transaction)
-        except RefusedError:
-            return False
-        return True
-
-    def _submit(self, blocks: list[FloBlock]) -> None:
-        for block in blocks:
-            assert self._fcoin.call("submitblock", block.encode().hex()) is None
-        assert self._fcoin.call("getbestblockhash") == self.chain.tip().hash
-
-
 @pytest.fixture
-def miner(fcoin: Any) -> Miner:
-    return Miner(fcoin)
-
-
-@pytest.fixture
-def ledger(fcoin: Any, miner: Miner, tmp_path: Path) -> Iterator[DaemonLedger]:
+def ledger(fcoin: Any, miner: Any, tmp_path: Path) -> Iterator[DaemonLedger]:
     assert miner.chain.tip().height == 110
     coins = CoinBook.open(tmp_path / "coins.sqlite", SCRIPT, REGTEST.info(0).id)
     rpc = Rpc(fcoin.url, *fcoin.login)
@@ -106,9 +54,9 @@ def said(ledger: DaemonLedger, first: int = 111) -> list[bytes]:
 
 
 def test_texts_are_sent_seen_in_the_mempool_mined_and_read_back(
-    ledger: DaemonLedger, miner: Miner
+    ledger: DaemonLedger, miner: Any
 ) -> None:
-    miner.fund(8)
+    miner.fund(SCRIPT, 8)
     texts = [b"json:{}", "é".encode() * 520, BINARY, b"x" * 1_040]
     ledger.prepare([len(text) for text in texts])
     sent = [ledger.compose(text) for text in texts]
@@ -141,11 +89,11 @@ def test_texts_are_sent_seen_in_the_mempool_mined_and_read_back(
 
 
 def test_more_texts_than_one_chain_may_hold_go_out_at_once(
-    ledger: DaemonLedger, miner: Miner
+    ledger: DaemonLedger, miner: Any
 ) -> None:
     """One coin; nodes take 1,250 unconfirmed transactions in a row."""
     count = 1_300
-    miner.fund(1, 10 * COIN_SAT)
+    miner.fund(SCRIPT, 1, 10 * COIN_SAT)
     with pytest.raises(UnavailableError, match="wait for a block"):
         ledger.prepare([20] * count)
     assert len(miner.pool()) == 1
@@ -162,9 +110,9 @@ def test_more_texts_than_one_chain_may_hold_go_out_at_once(
 
 @pytest.mark.parametrize("depth", [3, 9])
 def test_a_reorganisation_is_followed_and_what_fell_out_can_be_sent_again(
-    ledger: DaemonLedger, miner: Miner, index: Index, depth: int
+    ledger: DaemonLedger, miner: Any, index: Index, depth: int
 ) -> None:
-    miner.fund(8)
+    miner.fund(SCRIPT, 8)
     for _ in range(10 - depth):
         miner.mine()
     fork = ledger.tip()
@@ -191,7 +139,7 @@ def test_a_reorganisation_is_followed_and_what_fell_out_can_be_sent_again(
 
 
 def test_odd_texts_are_read_and_never_fatal(
-    ledger: DaemonLedger, miner: Miner, index: Index
+    ledger: DaemonLedger, miner: Any, index: Index
 ) -> None:
     """Not UTF-8; a byte more than is relayed; nearly a block; in a coinbase."""
     texts = [BINARY, b"x" * 1_041, b"json:" + b"[" * 900_000]
@@ -215,9 +163,9 @@ def test_odd_texts_are_read_and_never_fatal(
 
 
 def test_a_transaction_that_was_malleated_is_a_conflict_and_composed_anew(
-    ledger: DaemonLedger, miner: Miner
+    ledger: DaemonLedger, miner: Any
 ) -> None:
-    miner.fund(2)
+    miner.fund(SCRIPT, 2)
     sent = ledger.compose(b"ours")
     ledger.send([sent])
     stolen = malleate(Transaction.parse(sent.raw))
@@ -234,7 +182,7 @@ def test_a_transaction_that_was_malleated_is_a_conflict_and_composed_anew(
 
 
 def test_a_wrong_password_and_a_wrong_network_are_told_apart(
-    fcoin: Any, miner: Miner
+    fcoin: Any, miner: Any
 ) -> None:
     user, password = fcoin.login
     assert miner.chain.tip().height == 110

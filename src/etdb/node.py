@@ -20,11 +20,11 @@ import platformdirs
 from etdb import durable
 from etdb.client.local import LocalCatalogue
 from etdb.client.sources import StoreSource
-from etdb.errors import BrokenIndexError, EtdbError, NotFoundError
+from etdb.errors import EtdbError, NotFoundError
 from etdb.identity import Address
 from etdb.index import follow, queries
 from etdb.index.db import Index, find_tip
-from etdb.index.followed import FollowedLedgers
+from etdb.index.followed import FollowedLedgers, verify_whole
 from etdb.index.oip import OipIndex
 from etdb.ledger.base import Ledger, LedgerReader
 from etdb.ledger.flo.local import EmbeddedChain
@@ -349,6 +349,13 @@ class Node:
             self._wallet = self.daemon.status().wallet
         return applied
 
+    def catch_up(self, progress: Progress) -> int:
+        """Follow, and look for the wallet's coins; how many blocks were new."""
+        applied = self.follow(progress)
+        if self.daemon is not None:
+            self.daemon.settle(progress)
+        return applied
+
     def _is_index_readable(self) -> bool:
         try:
             with self.index.read() as connection:
@@ -358,23 +365,9 @@ class Node:
         return True
 
     def _verify_chain_is_whole(self) -> None:
-        """Nobody writes this chain but the node, and nothing is taken from it.
-
-        A chain that ends before what the index has read has lost blocks to a
-        damaged disk; going on from there would be equivocation (PROTOCOL R8).
-        """
-        if self.chain is None:
-            return
-        with self.index.read() as connection:
-            read = find_tip(connection, self.chain.info.id)
-        # Read second: another process may be writing both.
-        tip = self.chain.tip()
-        if read is not None and read.height > tip.height:
-            msg = (
-                f"the chain in {self.folder / 'chain'} ends at block {tip.height},"
-                f" and block {read.height} was read from it before"
-            )
-            raise BrokenIndexError(msg, hint="restore the folder from a copy")
+        """Nobody writes this chain but the node, and nothing is taken from it."""
+        if self.chain is not None:
+            verify_whole(self.index, self.chain, self.folder / "chain")
 
     @contextlib.contextmanager
     def publishing(self) -> Iterator[None]:

@@ -73,6 +73,22 @@ def test_without_coins_nothing_is_sent_and_the_address_to_pay_is_said(
     assert flo.ok("status", "--json").json["publishing"]["pending"] == []
 
 
+def test_following_says_how_far_it_came_and_goes_on_from_there(
+    flo: Any, daemon: FakeDaemon
+) -> None:
+    before = flo.ok("ledger", "status", "--json").json["ledgers"][0]
+    first = flo.ok("ledger", "follow").output
+    mine(daemon)
+    second = flo.ok("ledger", "follow").output
+    after = flo.ok("ledger", "status", "--json").json["ledgers"][0]
+
+    assert (before["height"], before["tip_height"]) == (None, 110)
+    assert first.startswith("111 new blocks")
+    assert second.startswith("1 new block\n")
+    assert "block 111 of 111" in second
+    assert (after["height"], after["lag"]) == (111, 0)
+
+
 @pytest.mark.parametrize("daemon", ["flod", "fcoin"], indirect=True)
 def test_a_record_is_on_its_way_until_a_block_holds_it(
     flo: Any, daemon: FakeDaemon, dataset: Path

@@ -52,6 +52,7 @@ COMMANDS = {
     "key import": "key:import_key",
     "key show": "key:show_keys",
     "ledger status": "ledger:status",
+    "ledger follow": "ledger:follow",
     "message decode": "message:decode",
     "index check": "index:check",
     "index rebuild": "index:rebuild",

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from etdb.cli.options import JsonOption, NodeOption, open_node
-from etdb.cli.terminal import count, show, show_facts, show_json
+from etdb.cli.options import SHOWN_BLOCKS, JsonOption, NodeOption, open_node
+from etdb.cli.terminal import TerminalProgress, count, show, show_facts, show_json
 from etdb.ledger.flo.fee import show_flo
 
 
@@ -33,6 +33,24 @@ def status(node: NodeOption = None, json: JsonOption = False) -> None:
         show_facts(_ledger_facts(ledger))
         show("")
     show_facts(_publishing_facts(facts["publishing"]))
+
+
+def follow(node: NodeOption = None) -> None:
+    """Read the ledgers up to now; what is stopped goes on where it was.
+
+    The first time on a FLO network this takes hours, mostly of empty blocks.
+    `etdb serve` does the same while it serves.
+
+    \b
+    Example:
+        etdb ledger follow --node ~/etdb
+    """
+    with open_node(node) as opened:
+        applied = opened.catch_up(TerminalProgress(SHOWN_BLOCKS))
+        ledgers = opened.status()["ledgers"]
+    show(count(applied, "new block"))
+    for ledger in ledgers:
+        show_facts(_ledger_facts(ledger))
 
 
 def _ledger_facts(ledger: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from etdb.cli.terminal import say
+from etdb.cli.terminal import TerminalProgress, say
 from etdb.client.client import Catalogue, Client
 from etdb.client.sources import HttpSource, Source
 from etdb.errors import ConflictError, NotAllowedError, UnavailableError
@@ -44,10 +44,23 @@ def open_node(
     return Node.open(folder or default_folder(), environ=os.environ, flags=flags)
 
 
+SHOWN_BLOCKS = 2_000
+"""Following fewer takes no time worth a word."""
+_FAR_BEHIND_BLOCKS = 50_000
+
+
 def follow_if_possible(node: Node) -> None:
-    """Read what is new; of a ledger that cannot be reached, say so and go on."""
+    """Read what is new; of a ledger that cannot be reached, say so and go on.
+
+    A node that is far behind is not made to wait for hours.
+    """
     try:
-        node.follow()
+        lag = node.followed.lag()
+        if lag > _FAR_BEHIND_BLOCKS:
+            say(f"warning: the index is {lag:,} blocks behind; go on with them:")
+            say("  etdb ledger follow")
+            return
+        node.follow(TerminalProgress(SHOWN_BLOCKS))
     except (UnavailableError, NotAllowedError, ConflictError) as error:
         say(f"warning: what is newest may be missing: {error.message}")
 

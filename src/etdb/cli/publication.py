@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from etdb.cli.options import SHOWN_BLOCKS
 from etdb.cli.show import field_text
 from etdb.cli.terminal import (
     SomeFailed,
@@ -156,6 +157,7 @@ def open_publisher(node: Node) -> Publisher:
     publisher = node.publisher()
     if torn_bytes:
         say(f"the chain ended in {torn_bytes} bytes that a crash had left; cut off")
+    node.catch_up(TerminalProgress(SHOWN_BLOCKS))
     return publisher
 
 

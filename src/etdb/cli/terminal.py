@@ -34,9 +34,14 @@ class SomeFailed(Exception):  # noqa: N818 - a result, not an error
 
 
 class TerminalProgress:
-    """Bars on a terminal; one line at the end of each job elsewhere."""
+    """Bars on a terminal; one line at the end of each job elsewhere.
 
-    def __init__(self) -> None:
+    Jobs of fewer than `least` units are not worth a word.
+    """
+
+    def __init__(self, least: int = 0) -> None:
+        self._least = least
+        self._is_shown = True
         self._console = Console(stderr=True)
         self._bars: Bars | None = None
         self._task_name = ""
@@ -46,7 +51,8 @@ class TerminalProgress:
     def begin(self, task: str, total: int | None, unit: str) -> None:
         """Show a bar with rate and time left."""
         self._task_name, self._done, self._unit = task, 0, unit
-        if not self._console.is_terminal:
+        self._is_shown = total is None or total >= self._least
+        if not self._is_shown or not self._console.is_terminal:
             return
         columns = [TextColumn("{task.description}"), BarColumn()]
         if unit == "bytes":
@@ -68,6 +74,8 @@ class TerminalProgress:
         if self._bars is not None:
             self._bars.stop()
             self._bars = None
+            return
+        if not self._is_shown:
             return
         amount = (
             human_size(self._done)

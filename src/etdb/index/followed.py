@@ -10,9 +10,9 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from etdb.errors import EtdbError
+from etdb.errors import BrokenIndexError, EtdbError
 from etdb.index import queries
-from etdb.index.db import Index
+from etdb.index.db import Index, find_tip
 from etdb.index.follow import follow
 from etdb.ledger.base import LedgerReader, Tip
 from etdb.progress import Progress, Silent
@@ -51,6 +51,19 @@ class FollowedLedgers:
         for reader in self._readers:
             with contextlib.suppress(EtdbError):
                 self._look(reader)
+
+    def lag(self) -> int:
+        """How many blocks the index is behind, of all ledgers that answer."""
+        self.look()
+        blocks = 0
+        for reader in self._readers:
+            tip = self._known[reader.info.id].tip
+            if tip is not None:
+                with self._index.read() as connection:
+                    read = find_tip(connection, reader.info.id)
+                done = reader.info.first_height - 1 if read is None else read.height
+                blocks += max(0, tip.height - done)
+        return blocks
 
     def follow(
         self, progress: Progress | None = None, stop: Callable[[], bool] | None = None
@@ -103,3 +116,21 @@ class FollowedLedgers:
             before = self._known[reader.info.id]
             self._known[reader.info.id] = Known(before.tip, error.message)
             raise
+
+
+def verify_whole(index: Index, chain: LedgerReader, where: object) -> None:
+    """A chain of one's own ends no earlier than what was read from it before.
+
+    If it does, a damaged disk has lost blocks, and going on from there would be
+    equivocation (PROTOCOL R8). Raises BrokenIndexError.
+    """
+    with index.read() as connection:
+        read = find_tip(connection, chain.info.id)
+    # Read second: another process may be writing both.
+    tip = chain.tip()
+    if read is not None and read.height > tip.height:
+        msg = (
+            f"the chain in {where} ends at block {tip.height},"
+            f" and block {read.height} was read from it before"
+        )
+        raise BrokenIndexError(msg, hint="restore the folder from a copy")

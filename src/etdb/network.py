@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from etdb.errors import ConfigError
 from etdb.identity import Address
@@ -56,10 +57,20 @@ def address_on(chosen: LedgerSettings, wallet: PrivateKey) -> Address:
     return wallet.address(NETWORKS[chosen.network].address_version)
 
 
-def count_records_left(wallet: WalletStatus) -> int:
-    """For how many more records of the usual four parts a balance lasts."""
+def wallet_facts(wallet: WalletStatus) -> dict[str, Any]:
+    """What is told of a wallet; `records_left` are of the usual four parts.
+
+    How many of its transactions are in no block is the journal's to say.
+    """
     part_sat = fee_sat(MAX_MESSAGE_BYTES, wallet.fee_sat_per_kb)
-    return records_left(wallet.balance_sat, _USUAL_PARTS * part_sat)
+    return {
+        "address": wallet.address,
+        "read_height": wallet.read_height,
+        "balance_sat": wallet.balance_sat,
+        "immature_sat": wallet.immature_sat,
+        "fee_sat_per_kb": wallet.fee_sat_per_kb,
+        "records_left": records_left(wallet.balance_sat, _USUAL_PARTS * part_sat),
+    }
 
 
 def _info(chosen: LedgerSettings) -> LedgerInfo:

@@ -7,6 +7,7 @@ nothing else in the program opens an index, a store, a chain or a key.
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from functools import cached_property
@@ -28,7 +29,7 @@ from etdb.index.followed import FollowedLedgers, verify_whole
 from etdb.index.oip import OipIndex
 from etdb.ledger.base import Ledger, LedgerReader
 from etdb.ledger.flo.local import EmbeddedChain
-from etdb.network import address_on, count_records_left, find_daemon, open_daemon
+from etdb.network import address_on, find_daemon, open_daemon, wallet_facts
 from etdb.newnode import EMPTY_FOLDERS, make_folder
 from etdb.progress import Progress, Silent
 from etdb.publish import keys
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
     from etdb.publish.publisher import Publisher
 
 WRITE_WAIT_S = 30.0
+_SOON_BLOCKS = 10_000
+"""Looking for coins in more than these is not done in passing."""
 
 
 def default_folder() -> Path:
@@ -244,10 +247,7 @@ class Node:
     def look(self) -> None:
         """Ask every ledger how far it is; what goes wrong is in `status`."""
         self.followed.look()
-        if self.daemon is not None:
-            with contextlib.suppress(EtdbError):
-                self.daemon.settle()
-                self._wallet = self.daemon.status().wallet
+        self._look_for_coins(math.inf)
 
     def status(self) -> dict[str, Any]:
         """What the node holds and how far it has read, as JSON values.
@@ -286,13 +286,8 @@ class Node:
             }
             for entry in Journal(self.folder / "journal").list_open()
         ]
-        wallet = self._wallet
-        return {
-            "pending": pending,
-            "wallet": None
-            if wallet is None
-            else asdict(wallet) | {"records_left": count_records_left(wallet)},
-        }
+        wallet = None if self._wallet is None else wallet_facts(self._wallet)
+        return {"pending": pending, "wallet": wallet}
 
     @property
     def torn_bytes(self) -> int:
@@ -345,9 +340,20 @@ class Node:
         """Read what is new on the ledgers into the index; how many blocks."""
         self._verify_chain_is_whole()
         applied = self.followed.follow(progress, stop)
-        if self.daemon is not None and (applied or self._wallet is None):
-            self._wallet = self.daemon.status().wallet
+        if applied or self._wallet is None:
+            self._look_for_coins(_SOON_BLOCKS)
         return applied
+
+    def _look_for_coins(self, most_blocks: float) -> None:
+        """Bring the wallet's balance up to date, unless that takes long."""
+        if self.daemon is None:
+            return
+        with contextlib.suppress(EtdbError):
+            status = self.daemon.status()
+            if status.count_unread(self.ledger.info.first_height) <= most_blocks:
+                self.daemon.settle()
+                status = self.daemon.status()
+            self._wallet = status.wallet
 
     def catch_up(self, progress: Progress) -> int:
         """Follow, and look for the wallet's coins; how many blocks were new."""

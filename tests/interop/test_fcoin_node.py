@@ -78,12 +78,14 @@ def test_the_status_page_shows_a_node_following_fcoins_chain(
         miner.mine()
         height = miner.chain.tip().height
         for _ in range(1000):
-            (ledger,) = site.get("/api/status").json()["ledgers"]
-            if ledger["height"] == height:
+            status = site.get("/api/status").json()
+            (ledger,), wallet = status["ledgers"], status["publishing"]["wallet"]
+            if ledger["height"] == height and wallet["read_height"] == height:
                 break
         page = html.unescape(site.get("/status").text)
 
     assert ledger["kind"] == "flo-regtest"
     assert (ledger["tip_height"], ledger["lag"], ledger["problem"]) == (height, 0, "")
+    assert wallet["records_left"] > 1_000
     assert str(height) in page
     assert "FLO" in page

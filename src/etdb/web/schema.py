@@ -287,7 +287,7 @@ class WalletShape(Shape):
     address: str
     balance_sat: int
     immature_sat: int
-    unconfirmed: int = Field(description="transactions in no block yet")
+    read_height: int | None = Field(None, description="coins are counted up to here")
     fee_sat_per_kb: int
     records_left: int | None = Field(description="records that the balance pays for")
 

@@ -23,7 +23,7 @@ _PLAIN = (
 )
 _LEDGER = "id kind height hash time messages first_height tip_height lag problem"
 _PENDING = "action sid record digest since is_sent"
-_WALLET = "address balance_sat immature_sat unconfirmed fee_sat_per_kb records_left"
+_WALLET = "address read_height balance_sat immature_sat fee_sat_per_kb records_left"
 
 _LOGIN = re.compile(r"(?<=://)[^/@\s]*@")
 _PATH = re.compile(r"(?<![\w/.:…])(?:[A-Za-z]:)?(?:[/\\][^/\\\s'\":,;]+)+[/\\]?")
@@ -77,11 +77,6 @@ def enough(records_left: int | None) -> str:
         return "unknown"
     records = "record" if records_left == 1 else "records"
     return f"about {text.number(records_left)} more {records}"
-
-
-def transactions(count: int) -> str:
-    """`1 transaction`, `3 transactions`."""
-    return f"{text.number(count)} transaction{'' if count == 1 else 's'}"
 
 
 def pending_line(entry: Mapping[str, Any]) -> str:

@@ -39,6 +39,11 @@ class DaemonStatus:
     wallet: WalletStatus | None
     """None without a key."""
 
+    def count_unread(self, first_height: int) -> int:
+        """In how many blocks coins were not looked for yet."""
+        read = None if self.wallet is None else self.wallet.read_height
+        return self.tip.height - (first_height - 1 if read is None else read)
+
 
 class DaemonLedger:
     """A `Ledger`. Thread-safe; a context manager that closes what it was given.

@@ -1,7 +1,8 @@
 """The headline figures, as ratios measured in one run on one machine.
 
-Each module of this package whose name ends in `_speed` has a `measure()` that
-returns its figures; `python -m bench` runs them all and prints one table.
+Each module of this package whose name ends in `_speed` or `_size` has a
+`measure()` that returns its figures; `python -m bench` runs them all and prints
+one table.
 Absolute rates mean little between machines and stand only in the details.
 """
 

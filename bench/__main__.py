@@ -13,7 +13,7 @@ def main() -> int:
     """Measure, print, judge."""
     names = [module.name for module in pkgutil.iter_modules(bench.__path__)]
     figures: list[bench.Figure] = []
-    for name in sorted(name for name in names if name.endswith("_speed")):
+    for name in sorted(name for name in names if name.endswith(("_speed", "_size"))):
         print(f"measuring {name} …", file=sys.stderr)
         figures += importlib.import_module(f"bench.{name}").measure()
     print(table(figures))

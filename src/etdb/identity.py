@@ -32,6 +32,7 @@ DAG_PB = 0x70
 DAG_CBOR = 0x71
 IDENTITY = 0x00
 SHA2_256 = 0x12
+_ONE_BYTE = tuple(bytes([number]) for number in range(0x80))
 
 
 def parse_txid(text: str) -> Txid:
@@ -127,6 +128,8 @@ def decode_base58(text: str) -> bytes:
 
 def encode_varint(number: int) -> bytes:
     """Unsigned LEB128, as multiformats and protobuf write it."""
+    if 0 <= number <= 0x7F:
+        return _ONE_BYTE[number]
     out = bytearray()
     while number > 0x7F:
         out.append(number & 0x7F | 0x80)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
 
-from etdb.store.inplace import InPlaceStore
+from etdb.store.inplace import Disk, InPlaceStore
 from etdb.store.unixfs import (
     KUBO_CID_V1_RAW_LEAVES,
     UNIXFS_V0_2015,
@@ -18,6 +20,7 @@ from etdb.store.unixfs import (
     ShardRule,
 )
 
+HOUR_NS = 3600 * 10**9
 ZEROS = bytes(1 << 20)
 
 Keystream = Callable[[str, int, int], Iterator[bytes]]
@@ -53,4 +56,35 @@ def profiles(tiny: Profile) -> dict[str, Profile]:
 def store(tmp_path: Path) -> Iterator[InPlaceStore]:
     """An empty store on disk."""
     with InPlaceStore.create(tmp_path / "store.sqlite") as opened:
+        yield opened
+
+
+class Reads:
+    """Counts the bytes that an import reads."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, handle: int, buffers: Sequence[memoryview], offset: int) -> int:
+        done = os.preadv(handle, buffers, offset)
+        self.count += done
+        return done
+
+    def take(self) -> int:
+        """The bytes read since the last call."""
+        taken, self.count = self.count, 0
+        return taken
+
+
+@pytest.fixture
+def reads() -> Reads:
+    """What `watched` reads."""
+    return Reads()
+
+
+@pytest.fixture
+def watched(tmp_path: Path, reads: Reads) -> Iterator[InPlaceStore]:
+    """A store whose clock runs an hour ahead, so that all files look settled."""
+    disk = Disk(reads, lambda: time.time_ns() + HOUR_NS)
+    with InPlaceStore.create(tmp_path / "watched.sqlite", disk) as opened:
         yield opened

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from etdb.errors import ConflictError
 from etdb.identity import CID, RAW
 from etdb.progress import Silent
-from etdb.store.catalogue import Catalogue, State
+from etdb.store.catalogue import Catalogue, Move, Position, State
 from etdb.store.hashing import Hashed, Hasher
 from etdb.store.openfiles import Stamp
 from etdb.store.unixfs import UNIXFS_V0_2015, UNIXFS_V1_2025, Profile
@@ -41,7 +42,7 @@ def test_a_write_that_fails_changes_nothing(
     catalogue: Catalogue, tmp_path: Path
 ) -> None:
     path = tmp_path / "ts.mrc"
-    path.write_bytes(b"x")
+    path.write_bytes(bytes(MIB) + b"x")
 
     class Torn(Hashed):
         """Fails when half of it was written."""
@@ -99,7 +100,7 @@ def test_a_note_about_a_file_that_moved_since_is_dropped(
     catalogue.save_files([(path, _hash(path))], UNIXFS_V1_2025)
     seen = catalogue.find_file(path, UNIXFS_V1_2025)
     assert seen is not None
-    catalogue.move(seen, moved, UNIXFS_V1_2025, ctime_ns=1)
+    catalogue.save_files([], UNIXFS_V1_2025, [Move(seen, moved, ctime_ns=1)])
 
     catalogue.mark(seen, State.MISSING)
 
@@ -107,3 +108,57 @@ def test_a_note_about_a_file_that_moved_since_is_dropped(
     found = catalogue.find_file(moved, UNIXFS_V1_2025)
     assert found is not None
     assert found.stamp == Stamp(1, seen.stamp.mtime_ns, 1, seen.stamp.inode)
+
+
+def test_a_file_that_another_process_forgot_cannot_be_moved(
+    catalogue: Catalogue, tmp_path: Path
+) -> None:
+    path = tmp_path / "ts.mrc"
+    path.write_bytes(b"x")
+    catalogue.save_files([(path, _hash(path))], UNIXFS_V1_2025)
+    seen = catalogue.find_file(path, UNIXFS_V1_2025)
+    assert seen is not None
+    catalogue.forget([seen])
+
+    with pytest.raises(ConflictError, match=r"ts\.mrc"):
+        catalogue.save_files([], UNIXFS_V1_2025, [Move(seen, tmp_path / "b", 1)])
+
+    assert _rows(catalogue, "files") == _rows(catalogue, "chunks") == 0
+
+
+def test_a_path_given_twice_is_kept_once(catalogue: Catalogue, tmp_path: Path) -> None:
+    path = tmp_path / "ts.mrc"
+    path.write_bytes(b"old")
+    old = _hash(path)
+    path.write_bytes(b"new")
+
+    catalogue.save_files([(path, old), (path, _hash(path))], UNIXFS_V1_2025)
+
+    assert _rows(catalogue, "files") == _rows(catalogue, "chunks") == 1
+    assert list(catalogue.iter_places(old.chunk_digests)) == []
+
+
+def test_a_folder_is_found_by_its_path_and_not_its_neighbours(
+    catalogue: Catalogue, tmp_path: Path
+) -> None:
+    paths = [tmp_path / name for name in ("a/x", "a/b/y", "a.st", "a0", "ab/z")]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    catalogue.save_files([(path, _hash(path)) for path in paths], UNIXFS_V1_2025)
+
+    found = [file.path for file in catalogue.list_below(tmp_path / "a")]
+
+    assert found == [paths[1], paths[0]]
+    assert [file.path for file in catalogue.list_below(paths[2])] == [paths[2]]
+
+
+def test_how_far_a_check_came_is_kept(catalogue: Catalogue) -> None:
+    assert catalogue.find_position() == Position()
+
+    catalogue.save_position(Position(3, 5))
+    catalogue.save_position(Position(4, 1))
+    assert catalogue.find_position() == Position(4, 1)
+
+    catalogue.save_position(None)
+    assert catalogue.find_position() == Position()

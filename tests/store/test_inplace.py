@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,37 +30,6 @@ from etdb.store.verified import iter_chunks, iter_files, read_chunk, resolve
 from etdb.testing.store import MemoryStore
 
 MIB = 1024 * 1024
-HOUR_NS = 3600 * 10**9
-
-
-class Reads:
-    """Counts the bytes that an import reads."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def __call__(self, handle: int, buffers: Sequence[memoryview], offset: int) -> int:
-        done = os.preadv(handle, buffers, offset)
-        self.count += done
-        return done
-
-    def take(self) -> int:
-        """The bytes read since the last call."""
-        taken, self.count = self.count, 0
-        return taken
-
-
-@pytest.fixture
-def reads() -> Reads:
-    return Reads()
-
-
-@pytest.fixture
-def watched(tmp_path: Path, reads: Reads) -> Iterator[InPlaceStore]:
-    """A store whose clock runs an hour ahead, so that all files look settled."""
-    disk = Disk(reads, lambda: time.time_ns() + HOUR_NS)
-    with InPlaceStore.create(tmp_path / "watched.sqlite", disk) as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -131,7 +101,7 @@ def test_nothing_is_copied(store: InPlaceStore, folder: Path, tmp_path: Path) ->
 
 
 def test_an_unchanged_tree_is_not_read_again(
-    watched: InPlaceStore, reads: Reads, folder: Path
+    watched: InPlaceStore, reads: Any, folder: Path
 ) -> None:
     first = watched.add_tree(_files(folder))
     assert reads.take() == first.total_bytes
@@ -144,7 +114,7 @@ def test_an_unchanged_tree_is_not_read_again(
 
 
 def test_only_what_changed_is_read_again(
-    watched: InPlaceStore, reads: Reads, folder: Path
+    watched: InPlaceStore, reads: Any, folder: Path
 ) -> None:
     first = watched.add_tree(_files(folder))
     reads.take()
@@ -160,7 +130,7 @@ def test_only_what_changed_is_read_again(
 
 
 def test_a_change_that_keeps_size_and_mtime_is_seen(
-    watched: InPlaceStore, reads: Reads, folder: Path
+    watched: InPlaceStore, reads: Any, folder: Path
 ) -> None:
     path = folder / "ts.rec"
     before = path.stat()
@@ -176,7 +146,7 @@ def test_a_change_that_keeps_size_and_mtime_is_seen(
 
 
 def test_a_file_changed_a_moment_ago_is_read_once_more(
-    tmp_path: Path, reads: Reads, folder: Path
+    tmp_path: Path, reads: Any, folder: Path
 ) -> None:
     path = folder / "ts.rec"
     written_ns = path.stat().st_ctime_ns
@@ -192,7 +162,7 @@ def test_a_file_changed_a_moment_ago_is_read_once_more(
 
 
 def test_a_renamed_folder_is_not_read_again(
-    watched: InPlaceStore, reads: Reads, folder: Path
+    watched: InPlaceStore, reads: Any, folder: Path
 ) -> None:
     first = watched.add_tree(_files(folder))
     reads.take()
@@ -208,7 +178,7 @@ def test_a_renamed_folder_is_not_read_again(
 
 
 def test_of_a_renamed_file_three_chunks_are_read(
-    watched: InPlaceStore, reads: Reads, folder: Path
+    watched: InPlaceStore, reads: Any, folder: Path
 ) -> None:
     path = folder / "large.st"
     path.write_bytes(os.urandom(9 * MIB))
@@ -225,7 +195,7 @@ def test_of_a_renamed_file_three_chunks_are_read(
 
 
 def test_a_file_written_anew_under_an_old_inode_is_read_whole(
-    watched: InPlaceStore, reads: Reads, folder: Path
+    watched: InPlaceStore, reads: Any, folder: Path
 ) -> None:
     path = folder / "ts.st"
     status = path.stat()
@@ -356,7 +326,7 @@ def test_a_disk_that_comes_back_is_served_again(
 
 
 def test_an_import_finds_a_disk_that_came_back(
-    watched: InPlaceStore, reads: Reads, folder: Path
+    watched: InPlaceStore, reads: Any, folder: Path
 ) -> None:
     added = watched.add_file(folder / "ts.st")
     away = folder.rename(folder.with_name("unmounted"))
@@ -467,7 +437,7 @@ def test_an_unreadable_file_is_unavailable(store: InPlaceStore, folder: Path) ->
 
 @pytest.mark.parametrize("name", ["..", "a/../b", "/a", "", "a//b", "\0", "\udc80"])
 def test_unfit_names_are_refused_before_anything_is_read(
-    watched: InPlaceStore, reads: Reads, folder: Path, name: str
+    watched: InPlaceStore, reads: Any, folder: Path, name: str
 ) -> None:
     with pytest.raises(InvalidDataError):
         watched.add_tree({"ok": folder / "ts.st", name: folder / "ts.rec"})
@@ -487,7 +457,7 @@ def test_names_on_disk_need_not_be_unicode(store: InPlaceStore, folder: Path) ->
 
 
 def test_an_import_that_fails_keeps_what_it_hashed(
-    watched: InPlaceStore, reads: Reads, folder: Path
+    watched: InPlaceStore, reads: Any, folder: Path
 ) -> None:
     os.mkfifo(folder / "ts.z")
     with pytest.raises(InvalidDataError):
@@ -725,7 +695,7 @@ def test_a_large_sparse_file_takes_little_memory(
     store: InPlaceStore, tmp_path: Path
 ) -> None:
     path = tmp_path / "sparse.mrc"
-    size = 10_000_000_000 if "ETDB_FULL" in os.environ else 1_000_000_000
+    size = 100_000_000_000 if "ETDB_FULL" in os.environ else 1_000_000_000
     with path.open("wb") as file:
         file.truncate(size)
     before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -13,49 +13,33 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from etdb.errors import ConflictError, NotFoundError
 from etdb.identity import CID
+from etdb.store import rows
 from etdb.store.hashing import Hashed
-from etdb.store.openfiles import Stamp
-from etdb.store.schema import sql_errors, verify_schema, write_schema
-from etdb.store.unixfs import Profile, parse_node
+from etdb.store.rows import COLUMNS, Move, State, StoredFile, parse_file
+from etdb.store.schema import CHECK_TABLE, sql_errors, verify_schema, write_schema
+from etdb.store.unixfs import Profile
+
+__all__ = [
+    "Catalogue",
+    "Move",
+    "Place",
+    "Position",
+    "State",
+    "StoreStats",
+    "StoredFile",
+]
 
 BUSY_TIMEOUT_S = 30.0
 _PAGE = 8
+_FILES_PAGE = 256
 
 
-class State(StrEnum):
-    """What was last seen of a file on disk."""
-
-    PRESENT = "present"
-    MISSING = "missing"
-    """Not there; it is looked for again at every read, as disks come back."""
-    CHANGED = "changed"
-    """Other bytes than were hashed; nothing is read until the next import."""
-
-
-@dataclass(frozen=True)
-class StoredFile:
-    """One row of `files`."""
-
-    id: int
-    path: Path
-    chunk_bytes: int
-    is_raw: bool
-    stamp: Stamp
-    root_bytes: bytes
-    tsize: int
-    state: State
-
-
-_COLUMNS = (
-    "f.id, f.path, f.chunk_bytes, f.is_raw, f.size_bytes, f.mtime_ns, f.ctime_ns,"
-    " f.inode, f.root, f.tsize, f.state"
-)
+_MARK = "UPDATE files SET state = ? WHERE id = ? AND path = ?"
 
 
 @dataclass(frozen=True)
@@ -75,6 +59,14 @@ class StoreStats:
     bytes: int
     stale_files: int
     chunks: int
+
+
+@dataclass(frozen=True)
+class Position:
+    """How far a check came: to a file, and to the first chunk not yet checked."""
+
+    file_id: int = 0
+    number: int = 0
 
 
 class Catalogue:
@@ -135,23 +127,55 @@ class Catalogue:
 
     def find_file(self, path: Path, profile: Profile) -> StoredFile | None:
         """The file at a path, as it was imported under a profile."""
-        found = self._files("path = ? AND profile = ?", os.fsencode(path), profile.name)
-        return found[0] if found else None
+        return self.find_files([path], profile).get(path)
 
-    def list_twins(self, stamp: Stamp, profile: Profile) -> list[StoredFile]:
-        """Unchanged files whose stamp agrees but for the ctime."""
-        return self._files(
-            "inode = ? AND size_bytes = ? AND mtime_ns = ? AND profile = ?"
-            " AND state <> 'changed'",
-            stamp.inode,
-            stamp.size_bytes,
-            stamp.mtime_ns,
+    def find_files(
+        self, paths: Sequence[Path], profile: Profile
+    ) -> dict[Path, StoredFile]:
+        """The files that are known at some hundred paths, as `find_file`."""
+        marks = _marks(len(paths))
+        found = self._files(
+            f"path IN ({marks}) AND profile = ?",
+            *map(os.fsencode, paths),
             profile.name,
         )
+        return {file.path: file for file in found}
 
-    def list_by_root(self, cid: CID) -> list[StoredFile]:
-        """Files whose whole content has this CID."""
-        return self._files("root = ? AND state <> 'changed'", cid.to_bytes())
+    def list_twins(
+        self, inodes: Sequence[int], profile: Profile
+    ) -> dict[int, list[StoredFile]]:
+        """Unchanged files by their inodes, of some hundred of these."""
+        marks = _marks(len(inodes))
+        twins: dict[int, list[StoredFile]] = {}
+        for file in self._files(
+            f"inode IN ({marks}) AND profile = ? AND state <> 'changed'",
+            *inodes,
+            profile.name,
+        ):
+            twins.setdefault(file.stamp.inode, []).append(file)
+        return twins
+
+    def list_by_root(self, cid: CID, *, is_served: bool = True) -> list[StoredFile]:
+        """Files whose whole content has this CID; also changed ones if told to."""
+        condition = "root = ? AND state <> 'changed'" if is_served else "root = ?"
+        return self._files(condition, cid.to_bytes())
+
+    def list_below(self, path: Path) -> list[StoredFile]:
+        """The file at a path, or all that are in the folder there."""
+        name = os.fsencode(path)
+        # "0" is the character that follows "/".
+        below = (name.rstrip(b"/") + b"/", name.rstrip(b"/") + b"0")
+        return self._files(
+            "path = ? OR (path >= ? AND path < ?) ORDER BY path", name, *below
+        )
+
+    def iter_files(self, first_id: int = 0) -> Iterator[StoredFile]:
+        """Every file from an id on, in the order of their ids."""
+        while files := self._files(
+            f"f.id >= ? ORDER BY f.id LIMIT {_FILES_PAGE}", first_id
+        ):
+            yield from files
+            first_id = files[-1].id + 1
 
     def list_stale(self) -> list[StoredFile]:
         """Files that were missing or changed when last looked at."""
@@ -167,8 +191,8 @@ class Catalogue:
         return StoreStats(*row)
 
     def _files(self, condition: str, *values: object) -> list[StoredFile]:
-        sql = f"SELECT {_COLUMNS} FROM files f WHERE {condition}"  # noqa: S608 - ours
-        return [_parse_file(row) for row in self._read(sql, *values)]
+        sql = f"SELECT {COLUMNS} FROM files f WHERE {condition}"  # noqa: S608 - ours
+        return [parse_file(row) for row in self._read(sql, *values)]
 
     def iter_places(self, digest: bytes) -> Iterator[Place]:
         """Every place of a block in files not known to have changed.
@@ -177,7 +201,7 @@ class Catalogue:
         """
         for table, value in (("chunks", "t.number, NULL"), ("nodes", "0, t.block")):
             sql = (
-                f"SELECT {value}, {_COLUMNS} FROM {table} t"  # noqa: S608 - ours
+                f"SELECT {value}, {COLUMNS} FROM {table} t"  # noqa: S608 - ours
                 " JOIN files f ON f.id = t.file_id WHERE t.digest = ?"
                 " AND t.file_id > ? AND f.state <> 'changed'"
                 f" ORDER BY t.file_id LIMIT {_PAGE}"
@@ -185,7 +209,7 @@ class Catalogue:
             last = 0
             while rows := self._read(sql, digest, last):
                 for number, block, *columns in rows:
-                    yield Place(_parse_file(columns), number, block)
+                    yield Place(parse_file(columns), number, block)
                     last = columns[0]
 
     def find_directory(self, digest: bytes) -> bytes | None:
@@ -198,14 +222,40 @@ class Catalogue:
         sql = "SELECT 1 FROM chunks WHERE digest = ? AND file_id = ?"
         return bool(self._read(sql, digest, file.id))
 
+    def find_node(self, file: StoredFile, digest: bytes) -> bytes | None:
+        """The block of a node above the chunks of a file."""
+        rows_found = self._read(
+            "SELECT block FROM nodes WHERE digest = ? AND file_id = ?", digest, file.id
+        )
+        return rows_found[0][0] if rows_found else None
+
     def save_files(
-        self, files: Sequence[tuple[Path, Hashed]], profile: Profile
+        self,
+        files: Sequence[tuple[Path, Hashed]],
+        profile: Profile,
+        moves: Sequence[Move] = (),
     ) -> None:
-        """Keep what hashing gave, replacing what was at the same paths."""
+        """Keep what hashing gave, replacing what was at the same paths.
+
+        Moves come first: what is saved may stand where a moved file was.
+        """
         with self._writing() as db:
-            for path, hashed in files:
-                _delete_file(db, path, profile)
-                _insert_file(db, path, profile, hashed)
+            for move in moves:
+                rows.move_file(db, move, profile)
+            # Of a path that is given twice, the last one counts.
+            rows.insert_files(db, list(dict(files).items()), profile)
+
+    def forget(
+        self, files: Sequence[StoredFile], directories: Sequence[bytes] = ()
+    ) -> None:
+        """Delete what is known of files, and the directories of these digests."""
+        with self._writing() as db:
+            for file in files:
+                rows.delete_file(db, file.id, file.root_bytes)
+            db.executemany(
+                "DELETE FROM directories WHERE digest = ?",
+                ((digest,) for digest in directories),
+            )
 
     def save_directories(self, blocks: Sequence[tuple[CID, bytes]]) -> None:
         """Keep the blocks of directories."""
@@ -213,18 +263,6 @@ class Catalogue:
             db.executemany(
                 "INSERT OR IGNORE INTO directories VALUES (?, ?)",
                 ((cid.digest, block) for cid, block in blocks),
-            )
-
-    def move(
-        self, file: StoredFile, path: Path, profile: Profile, ctime_ns: int
-    ) -> None:
-        """Give a file that was found elsewhere its new path."""
-        with self._writing() as db:
-            _delete_file(db, path, profile)
-            db.execute(
-                "UPDATE files SET path = ?, ctime_ns = ?, state = 'present'"
-                " WHERE id = ?",
-                (os.fsencode(path), ctime_ns, file.id),
             )
 
     def mark(self, file: StoredFile, state: State) -> None:
@@ -235,10 +273,37 @@ class Catalogue:
         if file.state is state:
             return
         with self._mark_lock, sql_errors(self._path):
-            self._marker.execute(
-                "UPDATE files SET state = ? WHERE id = ? AND path = ?",
-                (state, file.id, os.fsencode(file.path)),
-            )
+            self._marker.execute(_MARK, (state, file.id, os.fsencode(file.path)))
+
+    def note(self, file: StoredFile, state: State) -> None:
+        """As `mark`, but waits for other processes."""
+        if file.state is not state:
+            with self._writing() as db:
+                db.execute(_MARK, (state, file.id, os.fsencode(file.path)))
+
+    def find_position(self) -> Position:
+        """Where the last check was interrupted; the start if it was not."""
+        tables = self._read("SELECT 1 FROM sqlite_schema WHERE name = 'check_position'")
+        found = tables and self._read("SELECT file_id, number FROM check_position")
+        return Position(*found[0]) if found else Position()
+
+    def save_position(self, position: Position | None) -> None:
+        """Note how far a check has come; None is to the end."""
+        with self._writing() as db:
+            db.execute(CHECK_TABLE)
+            db.execute("DELETE FROM check_position")
+            if position is not None:
+                db.execute(
+                    "INSERT INTO check_position VALUES (?, ?)",
+                    (position.file_id, position.number),
+                )
+
+    def bytes_from(self, file_id: int) -> int:
+        """The sizes of all files from an id on, added up."""
+        ((total,),) = self._read(
+            "SELECT coalesce(sum(size_bytes), 0) FROM files WHERE id >= ?", file_id
+        )
+        return int(total)
 
     def _read(self, sql: str, *values: object) -> list[Any]:
         with self._read_lock, sql_errors(self._path):
@@ -257,70 +322,5 @@ class Catalogue:
                 raise
 
 
-def _parse_file(row: Sequence[Any]) -> StoredFile:
-    file_id, path, chunk_bytes, is_raw, size, mtime, ctime, inode = row[:8]
-    root, tsize, state = row[8:]
-    return StoredFile(
-        id=file_id,
-        path=Path(os.fsdecode(path)),
-        chunk_bytes=chunk_bytes,
-        is_raw=bool(is_raw),
-        stamp=Stamp(size, mtime, ctime, inode),
-        root_bytes=root,
-        tsize=tsize,
-        state=State(state),
-    )
-
-
-def _delete_file(db: sqlite3.Connection, path: Path, profile: Profile) -> None:
-    row = db.execute(
-        "SELECT id, root FROM files WHERE path = ? AND profile = ?",
-        (os.fsencode(path), profile.name),
-    ).fetchone()
-    if row is None:
-        return
-    file_id, root = row
-    blocks = dict(
-        db.execute("SELECT digest, block FROM nodes WHERE file_id = ?", (file_id,))
-    )
-    # Its nodes list its chunks: no index of chunks by file is needed.
-    linked = {
-        link.cid.digest for block in blocks.values() for link in parse_node(block).links
-    }
-    digests = linked - blocks.keys() if blocks else {CID.from_bytes(root).digest}
-    db.executemany(
-        "DELETE FROM chunks WHERE digest = ? AND file_id = ?",
-        ((digest, file_id) for digest in digests),
-    )
-    db.execute("DELETE FROM nodes WHERE file_id = ?", (file_id,))
-    db.execute("DELETE FROM files WHERE id = ?", (file_id,))
-
-
-def _insert_file(
-    db: sqlite3.Connection, path: Path, profile: Profile, hashed: Hashed
-) -> None:
-    stamp = hashed.stamp
-    file_id = db.execute(
-        "INSERT INTO files (path, profile, chunk_bytes, is_raw, size_bytes, mtime_ns,"
-        " ctime_ns, inode, root, tsize) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            os.fsencode(path),
-            profile.name,
-            profile.chunk_bytes,
-            profile.raw_leaves,
-            stamp.size_bytes,
-            stamp.mtime_ns,
-            stamp.ctime_ns,
-            stamp.inode,
-            hashed.root.cid.to_bytes(),
-            hashed.root.tsize,
-        ),
-    ).lastrowid
-    db.executemany(
-        "INSERT OR IGNORE INTO chunks VALUES (?, ?, ?)",
-        ((digest, file_id, n) for n, digest in enumerate(hashed.iter_digests())),
-    )
-    db.executemany(
-        "INSERT INTO nodes VALUES (?, ?, ?)",
-        ((file_id, digest, block) for digest, block in hashed.nodes),
-    )
+def _marks(count: int) -> str:
+    return ",".join("?" * count)

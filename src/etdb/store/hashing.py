@@ -22,7 +22,7 @@ from etdb.store.tree import FileTree, Subtree
 from etdb.store.unixfs import Profile, chunk_digest
 
 JOB_BYTES = 4 * 1024 * 1024
-_DIGEST_BYTES = 32
+DIGEST_BYTES = 32
 
 ReadInto = Callable[[int, Sequence[memoryview], int], int]
 """`os.preadv`, or a stand-in that watches or fails."""
@@ -72,21 +72,40 @@ class Hasher:
         Raises ConflictError naming the file if it changes meanwhile, else as
         `openfiles.reading`.
         """
+        with reading(path) as handle:
+            stamp = Stamp.of(os.fstat(handle))
+            if stamp.size_bytes <= profile.chunk_bytes:
+                job = _Job(path, handle, profile, 0, stamp.size_bytes)
+                hashed = self._hash_leaf(job, stamp)
+                progress.advance(stamp.size_bytes)
+            else:
+                jobs = _iter_jobs(path, handle, profile, stamp.size_bytes)
+                hashed = self._hash_tree(jobs, stamp, profile, progress)
+            if Stamp.of(os.fstat(handle)) != stamp:
+                raise _changed(path)
+        return hashed
+
+    def _hash_leaf(self, job: _Job, stamp: Stamp) -> Hashed:
+        """A file of at most one chunk: its root is its leaf."""
+        size = stamp.size_bytes
+        digest = self._hash(job)
+        tsize = job.profile.leaf_bytes(size)
+        root = Subtree(job.profile.leaf_cid(digest), size, tsize)
+        return Hashed(stamp, root, digest, ())
+
+    def _hash_tree(
+        self, jobs: Iterator[_Job], stamp: Stamp, profile: Profile, progress: Progress
+    ) -> Hashed:
         nodes: list[tuple[bytes, bytes]] = []
         tree = FileTree(profile, lambda cid, block: nodes.append((cid.digest, block)))
         digests = bytearray()
-        with reading(path) as handle:
-            stamp = Stamp.of(os.fstat(handle))
-            jobs = _iter_jobs(path, handle, profile, stamp.size_bytes)
-            hashing = self._iter_hashed(jobs, stamp.size_bytes)
-            # Closed before the file is: threads may be reading ahead.
-            with contextlib.closing(hashing):
-                for job, found in hashing:
-                    digests += found
-                    _add_chunks(tree, job, found)
-                    progress.advance(job.stop - job.start)
-            if Stamp.of(os.fstat(handle)) != stamp:
-                raise _changed(path)
+        hashing = self._iter_hashed(jobs, stamp.size_bytes)
+        # Closed before the file is: threads may be reading ahead.
+        with contextlib.closing(hashing):
+            for job, found in hashing:
+                digests += found
+                _add_chunks(tree, job, found)
+                progress.advance(job.stop - job.start)
         return Hashed(stamp, tree.finish(), bytes(digests), tuple(nodes))
 
     def hash_chunks(
@@ -134,25 +153,29 @@ class Hasher:
         digests, position = [], job.start
         while True:
             size = min(job.profile.chunk_bytes, job.stop - position)
-            self._fill(job, buffer[:size], position)
+            fill(self._read_into, job.handle, buffer[:size], position, job.path)
             digests.append(chunk_digest(buffer[:size], job.profile))
             position += size
             if position >= job.stop:
                 return b"".join(digests)
-
-    def _fill(self, job: _Job, buffer: memoryview, offset: int) -> None:
-        done = 0
-        while done < len(buffer):
-            count = self._read_into(job.handle, [buffer[done:]], offset + done)
-            if count == 0:
-                raise _changed(job.path)
-            done += count
 
     def _buffer(self, size: int) -> memoryview:
         known: memoryview | None = getattr(self._buffers, "view", None)
         if known is None or len(known) < size:
             known = self._buffers.view = memoryview(bytearray(size))
         return known
+
+
+def fill(
+    read_into: ReadInto, handle: int, buffer: memoryview, offset: int, path: Path
+) -> None:
+    """Read until a buffer is full. Raises ConflictError where the file ends."""
+    done = 0
+    while done < len(buffer):
+        count = read_into(handle, [buffer[done:]], offset + done)
+        if count == 0:
+            raise _changed(path)
+        done += count
 
 
 def _iter_jobs(
@@ -173,8 +196,8 @@ def _add_chunks(tree: FileTree, job: _Job, digests: bytes) -> None:
 
 
 def _split(digests: bytes) -> Iterator[bytes]:
-    for start in range(0, len(digests), _DIGEST_BYTES):
-        yield digests[start : start + _DIGEST_BYTES]
+    for start in range(0, len(digests), DIGEST_BYTES):
+        yield digests[start : start + DIGEST_BYTES]
 
 
 def _changed(path: Path) -> ConflictError:

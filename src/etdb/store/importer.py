@@ -6,9 +6,10 @@ is gone from its old path was renamed; anything else is hashed.
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -17,13 +18,15 @@ from typing import Self
 from etdb.errors import NotFoundError, UnavailableError
 from etdb.identity import CID
 from etdb.progress import Progress
-from etdb.store.catalogue import Catalogue, State, StoredFile
+from etdb.store.catalogue import Catalogue, Move, State, StoredFile
 from etdb.store.hashing import Hashed, Hasher, ReadInto
 from etdb.store.openfiles import Stamp, stamp_of
 from etdb.store.unixfs import Profile
 
 BATCH_FILES = 1000
 BATCH_BYTES = 1024 * 1024 * 1024
+LOOKUP_FILES = 256
+"""How many files are looked up at once in the catalogue."""
 CLOCK_TICK_NS = 20_000_000
 """Two writes within one tick of a file system's clock may leave one stamp."""
 
@@ -67,8 +70,12 @@ class Importer:
         self._profile = profile
         self._progress = progress
         self._hasher = Hasher(threads, disk.read_into)
-        self._batch: list[tuple[Path, Hashed]] = []
+        self._batch: dict[Path, Hashed] = {}
         self._batch_bytes = 0
+        self._moves: list[Move] = []
+        self._replaced: set[int] = set()
+        self._taken: set[int] = set()
+        """Rows that are no longer what the last look-up said of them."""
 
     def __enter__(self) -> Self:
         return self
@@ -82,22 +89,59 @@ class Importer:
         self._hasher.close()
         self._save_batch()
 
-    def add(self, path: Path) -> Added:
-        """Import one file by its absolute path; errors as `Hasher.hash_file`."""
-        stamp = stamp_of(path)
-        known = self._catalogue.find_file(path, self._profile)
-        if known is not None and _is_unchanged(known, stamp):
+    def add_all(self, paths: Iterable[Path]) -> Iterator[Added]:
+        """Import files by their absolute paths; errors as `Hasher.hash_file`."""
+        remaining = iter(paths)
+        while some := list(itertools.islice(remaining, LOOKUP_FILES)):
+            if not self._moves:
+                self._taken.clear()
+            stamps = [stamp_of(path) for path in some]
+            known = self._catalogue.find_files(some, self._profile)
+            new = [
+                stamp.inode
+                for path, stamp in zip(some, stamps, strict=True)
+                if path not in known or known[path].stamp != stamp
+            ]
+            twins = self._catalogue.list_twins(new, self._profile) if new else {}
+            for path, stamp in zip(some, stamps, strict=True):
+                found = twins.get(stamp.inode, ())
+                yield self._add(path, stamp, known.get(path), found)
+
+    def _add(
+        self,
+        path: Path,
+        stamp: Stamp,
+        known: StoredFile | None,
+        twins: Iterable[StoredFile],
+    ) -> Added:
+        if known is not None and self._is_unchanged(known, stamp):
             self._catalogue.mark(known, State.PRESENT)
             return self._skip(known)
-        moved = self._find_moved(path, stamp)
+        moved = self._find_moved(path, stamp, twins)
         if moved is not None:
-            self._catalogue.move(moved, path, self._profile, stamp.ctime_ns)
+            self._move(moved, Move(moved, path, stamp.ctime_ns), known)
             return self._skip(moved)
         hashed = self._hash(path)
+        if known is not None:
+            self._replaced.add(known.id)
         self._keep(path, hashed)
         root = hashed.root
         is_new = known is None or known.root_bytes != root.cid.to_bytes()
         return Added(root.cid, root.size_bytes, root.tsize, is_new)
+
+    def _is_unchanged(self, file: StoredFile, stamp: Stamp) -> bool:
+        return (
+            file.state is not State.CHANGED
+            and file.stamp == stamp
+            and file.id not in self._taken
+        )
+
+    def _move(self, file: StoredFile, move: Move, known: StoredFile | None) -> None:
+        self._moves.append(move)
+        self._taken.add(file.id)
+        if known is not None:
+            self._taken.add(known.id)
+        self._save_if_full()
 
     def _skip(self, file: StoredFile) -> Added:
         self._progress.advance(file.stamp.size_bytes)
@@ -112,9 +156,16 @@ class Importer:
             return replace(hashed, stamp=replace(hashed.stamp, ctime_ns=0))
         return hashed
 
-    def _find_moved(self, path: Path, stamp: Stamp) -> StoredFile | None:
-        for file in self._catalogue.list_twins(stamp, self._profile):
-            if not _is_at_its_path(file) and self._is_same(file, path, stamp):
+    def _find_moved(
+        self, path: Path, stamp: Stamp, twins: Iterable[StoredFile]
+    ) -> StoredFile | None:
+        for file in twins:
+            if (
+                file.id not in self._taken
+                and stamp.has_same_content(file.stamp)
+                and not _is_at_its_path(file)
+                and self._is_same(file, path, stamp)
+            ):
                 return file
         return None
 
@@ -132,19 +183,22 @@ class Importer:
         return all(self._catalogue.has_chunk(file, digest) for digest in digests)
 
     def _keep(self, path: Path, hashed: Hashed) -> None:
-        self._batch.append((path, hashed))
+        self._batch[path] = hashed
         self._batch_bytes += hashed.stamp.size_bytes
-        if len(self._batch) >= BATCH_FILES or self._batch_bytes >= BATCH_BYTES:
+        self._save_if_full()
+
+    def _save_if_full(self) -> None:
+        files = len(self._batch) + len(self._moves)
+        if files >= BATCH_FILES or self._batch_bytes >= BATCH_BYTES:
             self._save_batch()
 
     def _save_batch(self) -> None:
-        batch, self._batch, self._batch_bytes = self._batch, [], 0
-        if batch:
-            self._catalogue.save_files(batch, self._profile)
-
-
-def _is_unchanged(file: StoredFile, stamp: Stamp) -> bool:
-    return file.state is not State.CHANGED and file.stamp == stamp
+        batch, self._batch, self._batch_bytes = self._batch, {}, 0
+        moves, self._moves = self._moves, []
+        self._taken |= self._replaced
+        self._replaced.clear()
+        if batch or moves:
+            self._catalogue.save_files(list(batch.items()), self._profile, moves)
 
 
 def _is_at_its_path(file: StoredFile) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -22,15 +22,36 @@ from etdb.errors import (
     NotFoundError,
     UnavailableError,
 )
-from etdb.identity import CID, IDENTITY, SHA2_256
+from etdb.identity import CID, DAG_PB, IDENTITY, SHA2_256
 from etdb.progress import Progress, Silent
 from etdb.store.catalogue import Catalogue, Place, State, StoredFile, StoreStats
+from etdb.store.check import Check, Pace, Report
+from etdb.store.content import Content, Tally
 from etdb.store.directory import build_tree, verify_paths
-from etdb.store.importer import Added, Disk, Importer
+from etdb.store.folder import build_content, survey
+from etdb.store.importer import BATCH_FILES, Added, Disk, Importer
 from etdb.store.openfiles import OpenFiles, changed, stamp_of
-from etdb.store.unixfs import UNIXFS_V1_2025, Link, Profile, chunk_block
+from etdb.store.unixfs import (
+    UNIXFS_V1_2025,
+    Link,
+    Profile,
+    chunk_block,
+    parse_node,
+)
 
-__all__ = ["Added", "Disk", "InPlaceStore", "StoreStats", "Tree"]
+__all__ = [
+    "Added",
+    "Content",
+    "Disk",
+    "Held",
+    "InPlaceStore",
+    "Pace",
+    "Report",
+    "State",
+    "StoreStats",
+    "StoredFile",
+    "Tree",
+]
 
 _SILENT = Silent()
 _DISK = Disk()
@@ -43,6 +64,15 @@ class Tree:
     root: CID
     files: Mapping[str, Added]
     total_bytes: int
+
+
+@dataclass(frozen=True)
+class Held:
+    """What the store knows by one path or CID."""
+
+    files: tuple[StoredFile, ...]
+    directories: tuple[bytes, ...]
+    """The digests of the directories' blocks."""
 
 
 class InPlaceStore:
@@ -130,6 +160,45 @@ class InPlaceStore:
         self._catalogue.save_directories(blocks)
         return Tree(root.cid, added, sum(file.size_bytes for file in added.values()))
 
+    def add(
+        self,
+        path: Path,
+        *,
+        profile: Profile = UNIXFS_V1_2025,
+        progress: Progress = _SILENT,
+        threads: int = 2,
+    ) -> Content:
+        """Import a file or a whole folder as it is, but for names with a dot first.
+
+        Folders of any number of files take the memory of the largest one's
+        list. What was hashed before an error stays known. Errors as `add_file`.
+        """
+        found = survey(path.absolute())
+        tally = Tally()
+        blocks: list[tuple[CID, bytes]] = []
+
+        def emit(cid: CID, block: bytes) -> None:
+            blocks.append((cid, block))
+            if len(blocks) == BATCH_FILES:
+                self._save_directories(blocks)
+
+        progress.begin("hashing", found.total_bytes, "bytes")
+        try:
+            with Importer(
+                self._catalogue, self._disk, profile, progress, threads
+            ) as importer:
+
+                def take(paths: Sequence[Path]) -> Iterator[Link]:
+                    for file in importer.add_all(paths):
+                        tally.count(file.size_bytes, is_new=file.is_new)
+                        yield Link("", file.cid, file.tsize)
+
+                link = build_content(found, take, profile, emit)
+        finally:
+            progress.end()
+        self._save_directories(blocks)
+        return tally.content(link.cid)
+
     def get_block(self, cid: CID) -> bytes:
         """The block, hashed again.
 
@@ -176,6 +245,53 @@ class InPlaceStore:
         """Files that were missing or changed when last asked for."""
         return [file.path for file in self._catalogue.list_stale()]
 
+    def iter_files(self) -> Iterator[StoredFile]:
+        """Every file that is known, in the order of import."""
+        return self._catalogue.iter_files()
+
+    def find_held(self, what: Path | CID) -> Held:
+        """The files at or below a path, or those that a CID names.
+
+        Of a directory's CID these are all files in it, wherever they lie.
+        """
+        if isinstance(what, Path):
+            return Held(tuple(self._catalogue.list_below(what.absolute())), ())
+        files: dict[int, StoredFile] = {}
+        directories: dict[bytes, None] = {}
+        waiting = [what]
+        while waiting:
+            cid = waiting.pop()
+            block = None
+            if cid.codec == DAG_PB and cid.digest not in directories:
+                block = self._catalogue.find_directory(cid.digest)
+            if block is not None:
+                directories[cid.digest] = None
+                waiting += [link.cid for link in parse_node(block).links]
+            else:
+                found = self._catalogue.list_by_root(cid, is_served=False)
+                files |= {file.id: file for file in found}
+        return Held(tuple(files.values()), tuple(directories))
+
+    def forget(self, held: Held) -> None:
+        """Know no longer of these files; they stay as they are on disk."""
+        self._catalogue.forget(held.files, held.directories)
+
+    def check(
+        self,
+        *,
+        pace: Pace | None = None,
+        is_resumed: bool = False,
+        progress: Progress = _SILENT,
+    ) -> Report:
+        """Hash every file again, and note which are no longer what they were.
+
+        An interrupted check leaves its place, from which one that is resumed
+        goes on.
+        """
+        read_into = self._disk.read_into
+        check = Check(self._catalogue, read_into, pace or Pace(), progress)
+        return check.run(is_resumed=is_resumed)
+
     def _iter_places(self, cid: CID) -> Iterator[Place]:
         if cid.hash_code != SHA2_256:
             return iter(())
@@ -207,6 +323,10 @@ class InPlaceStore:
         _verify_kept(cid, block)
         return block
 
+    def _save_directories(self, blocks: list[tuple[CID, bytes]]) -> None:
+        self._catalogue.save_directories(blocks)
+        blocks.clear()
+
     def _mark(self, file: StoredFile, state: State) -> None:
         # The answer does not depend on the note: the next read sees it again.
         with contextlib.suppress(UnavailableError):
@@ -226,7 +346,8 @@ class InPlaceStore:
             with Importer(
                 self._catalogue, self._disk, profile, progress, threads
             ) as importer:
-                return {name: importer.add(path) for name, path in paths.items()}
+                added = importer.add_all(paths.values())
+                return dict(zip(paths, added, strict=True))
         finally:
             progress.end()
 

@@ -6,6 +6,8 @@
                  are at number x chunk_bytes, wrapped in dag-pb unless is_raw
     nodes        the dag-pb blocks above the chunks of a file
     directories  the blocks of imported trees
+    check_position  one row while a check of the files is unfinished: the file
+                 it had come to, and the first of its chunks not yet checked
 
 Digests are the 32 bytes of SHA-256 over the block; roots are binary CIDs; paths
 are bytes, as file names need not be text. Chunks are not indexed by file: a
@@ -23,6 +25,12 @@ from etdb.errors import BrokenIndexError, UnavailableError
 
 APPLICATION_ID = 0x65746462
 SCHEMA_VERSION = 1
+
+CHECK_TABLE = """CREATE TABLE IF NOT EXISTS check_position (
+    file_id INTEGER NOT NULL,
+    number INTEGER NOT NULL
+)"""
+"""Made when it is first needed: stores without it are of the same version."""
 
 _STATEMENTS = (
     "PRAGMA journal_mode = WAL",

@@ -1,0 +1,92 @@
+"""`etdb store`: held where they lie, listed, checked, forgotten."""
+
+from __future__ import annotations
+
+import os
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    target = tmp_path / "vc2026"
+    (target / "raw").mkdir(parents=True)
+    (target / "volume.rec").write_bytes(os.urandom(5000))
+    (target / "raw" / "ts.st").write_bytes(os.urandom(2_000_000))
+    return target
+
+
+def test_a_folder_is_held_listed_checked_and_forgotten(lab: Any, folder: Path) -> None:
+    (added,) = lab.ok("store", "add", folder, "--json").json["results"]
+    assert (added["files"], added["new_files"]) == (2, 2)
+    assert added["cid"] == lab.ok("cid", folder, "--json").json["results"][0]["cid"]
+
+    files = {f["path"]: f for f in lab.ok("store", "list", "--json").json["files"]}
+    assert set(files) == {str(folder / "volume.rec"), str(folder / "raw" / "ts.st")}
+    one = files[str(folder / "volume.rec")]
+    assert (one["size_bytes"], one["state"]) == (5000, "present")
+    assert one["profile"] == "unixfs-v1-2025"
+    assert one["cid"] in lab.ok("store", "list").output
+
+    checked = lab.ok("store", "check")
+    assert checked.output == "all are what was hashed: 2 files, 2.0 MB read\n"
+
+    removed = lab.ok("store", "remove", added["cid"], "--yes")
+    assert "2 files" in removed.output
+    assert lab.ok("store", "list").output == ""
+    assert (folder / "volume.rec").stat().st_size == 5000
+
+
+def test_held_files_are_served(lab: Any, folder: Path) -> None:
+    (added,) = lab.ok("store", "add", folder, "--json").json["results"]
+
+    with lab.serving() as url:
+        path = f"{url}/ipfs/{added['cid']}/raw/ts.st"
+        with urllib.request.urlopen(path, timeout=30) as answer:
+            assert answer.read() == (folder / "raw" / "ts.st").read_bytes()
+
+
+def test_a_changed_file_is_listed_with_its_own_status(lab: Any, folder: Path) -> None:
+    lab.ok("store", "add", folder)
+    (folder / "volume.rec").write_bytes(b"new")
+    (folder / "raw" / "ts.st").unlink()
+
+    done = lab.run("store", "check", "--rate", 100)
+    found = lab.run("store", "check", "--json", "--resume")
+
+    assert done.status == found.status == 9
+    assert "changed\t" in done.output
+    assert {f["state"] for f in found.json["stale"]} == {"changed", "missing"}
+    lab.ok("store", "remove", folder / "raw", "--yes")
+    lab.ok("store", "add", folder)
+    lab.ok("store", "check")
+
+
+def test_nothing_is_forgotten_unless_somebody_says_yes(lab: Any, folder: Path) -> None:
+    lab.ok("store", "add", folder / "volume.rec")
+
+    done = lab.run("store", "remove", folder)
+
+    assert done.status == 3
+    assert "--yes" in done.errors
+    assert "volume.rec" in lab.ok("store", "list").output
+
+
+@pytest.mark.parametrize("word", ["nowhere.rec", "bafkqaaa"])
+def test_what_is_not_held_cannot_be_removed(lab: Any, word: str) -> None:
+    done = lab.run("store", "remove", word, "--yes")
+
+    assert done.status == 4
+    assert word in done.errors
+
+
+def test_of_several_folders_one_that_is_missing_stops_none(
+    lab: Any, folder: Path, tmp_path: Path
+) -> None:
+    done = lab.run("store", "add", tmp_path / "none", folder)
+
+    assert done.status == 9
+    assert len(lab.ok("store", "list").output.splitlines()) == 2

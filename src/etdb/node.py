@@ -38,6 +38,7 @@ from etdb.settings import (
     FILE_NAME,
     Settings,
     chosen_settings,
+    listed,
     load_settings,
 )
 from etdb.store.inplace import InPlaceStore
@@ -234,6 +235,7 @@ class Node:
             version=metadata.version("etdb"),
             status=self.status,
             banner=self.settings.serve.banner,
+            addresses=listed(self.settings.serve.addresses),
             follow=lambda stop: self.follow(stop=stop),
             oip=OipIndex(self.index, self._raw_transaction),
         )

@@ -63,6 +63,11 @@ class ServeSettings:
         8000, "The port to listen on; 0 is any free one.", among=range(2**16)
     )
     banner: str = _setting("", "A sentence shown at the top of every page.")
+    addresses: str = _setting(
+        "",
+        "Where others reach this node's gateway, with commas between them (https "
+        "addresses or multiaddrs); needed behind a proxy or under a name.",
+    )
 
 
 @dataclass(frozen=True)
@@ -116,6 +121,9 @@ class GetSettings:
         "Ask before fetching more than this; 1 GB is 10⁹ bytes.",
         unit="GB",
         among=_FROM_ZERO,
+    )
+    gateways: str = _setting(
+        "", "IPFS gateways to take bytes from as well, with commas between them."
     )
 
 
@@ -274,6 +282,11 @@ def _verify_value(row: Row, value: Any) -> None:
         allowed = " or ".join(map(repr, row.among))
     msg = f"{row.key} is {value!r}; it may be {allowed}"
     raise ConfigError(msg)
+
+
+def listed(text: str) -> list[str]:
+    """What a setting lists, with commas between."""
+    return [item.strip() for item in text.split(",") if item.strip()]
 
 
 def settings_file(chosen: Mapping[str, str | int | bool]) -> str:

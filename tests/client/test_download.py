@@ -258,10 +258,12 @@ class FillingDisk(StoreSource):
 
     connections = 1
 
-    def open_range(self, cid: CID, start: int, stop: int) -> Range:
+    def open_range(
+        self, cid: CID, start: int, stop: int, *, may_wait: bool = True
+    ) -> Range:
         if stop > 4 * MIB:
             limit_file_size(4 * MIB)
-        return super().open_range(cid, start, stop)
+        return super().open_range(cid, start, stop, may_wait=may_wait)
 
 
 def limit_file_size(limit_bytes: int) -> None:

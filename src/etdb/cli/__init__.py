@@ -42,7 +42,11 @@ COMMANDS = {
     "search": "search:search",
     "show": "show:show_record",
     "get": "get:get",
+    "cat": "cat:cat",
+    "whereis": "whereis:whereis",
+    "pin": "pin:pin",
     "verify": "verify:verify",
+    "cid": "cid:cid",
     "serve": "serve:serve",
     "status": "status:status",
     "config": "config:config",
@@ -54,6 +58,10 @@ COMMANDS = {
     "ledger status": "ledger:status",
     "ledger follow": "ledger:follow",
     "message decode": "message:decode",
+    "store add": "store:add",
+    "store list": "store:list_files",
+    "store remove": "store:remove",
+    "store check": "store:check",
     "index check": "index:check",
     "index rebuild": "index:rebuild",
 }
@@ -62,6 +70,7 @@ NOUNS = {
     "key": "Show, copy and import the keys.",
     "ledger": "See the ledgers that are read and written.",
     "message": "Take apart what stands on a ledger.",
+    "store": "Hold, list and check files where they lie.",
     "index": "Check and rebuild the index.",
 }
 

@@ -1,31 +1,68 @@
-"""`etdb get`: fetch a record's files, each byte checked against the record."""
+"""`etdb get`: fetch records' files, each byte checked against its record."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from etdb.cli.options import FromOption, JsonOption, NodeOption, YesOption, open_peer
-from etdb.cli.show import IdArgument
+from etdb.cli.got import report, show_plans
+from etdb.cli.options import (
+    FromOption,
+    JsonOption,
+    NodeOption,
+    Peer,
+    YesOption,
+    open_peer,
+)
+from etdb.cli.sourcing import GatewayOption, opened_sources
 from etdb.cli.terminal import (
-    SomeFailed,
     TerminalProgress,
     clean,
     confirm,
     count,
     human_size,
     say,
-    show,
-    show_json,
-    show_table,
 )
-from etdb.client.download import DownloadPlan, FileResult, download, plan
+from etdb.client.download import (
+    NO_MATCH,
+    DownloadPlan,
+    Outcome,
+    fetch,
+    plan,
+    verify_room_for,
+)
+from etdb.client.sources import Source
+from etdb.errors import EtdbError, InvalidDataError, NotFoundError
+
+_PAGE = 200
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """What was asked for on the command line."""
+
+    folder: Path | None
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+    roles: tuple[str, ...]
+
+    def plan(
+        self, record: dict[str, Any], sources: Sequence[Source], folder: Path
+    ) -> DownloadPlan:
+        """The plan of one record."""
+        return plan(record, sources, folder, self.include, self.exclude, self.roles)
 
 
 def get(
-    record_id: IdArgument,
+    record_id: Annotated[
+        str | None,
+        typer.Argument(metavar="ID", help="A record's id, its beginning, or its URL."),
+    ] = None,
     folder: Annotated[
         Path | None,
         typer.Option("-o", "--output", metavar="DIR", help="Default: the lab's id."),
@@ -34,77 +71,173 @@ def get(
         list[str] | None,
         typer.Option(metavar="GLOB", help="Only files whose names match."),
     ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GLOB", help="No files whose names match."),
+    ] = None,
+    role: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--type", metavar="ROLE", help="Only such files: reconstruction, …"
+        ),
+    ] = None,
+    query: Annotated[
+        str | None,
+        typer.Option(help="Fetch every record that `etdb search` would find."),
+    ] = None,
+    gateway: GatewayOption = None,
+    connections: Annotated[
+        int | None,
+        typer.Option("-j", "--jobs", min=1, max=16, help="Connections to each source."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be fetched, and stop.")
+    ] = False,
     source: FromOption = None,
     yes: YesOption = False,
     node: NodeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Fetch a dataset's files and verify every byte.
+    """Fetch a dataset's files, or those of a query, and verify every byte.
 
     A file appears under its name when it is whole and right. Stopped at any
     moment, the same command goes on where it was; what is already there is
-    checked, not fetched again.
+    checked, not fetched again. With several sources each gives what it can; one
+    that sends wrong bytes is named and not asked again.
 
     \b
     Examples:
         etdb get 3f2a9c
         etdb get 3f2a9c -o data/vc --include '*.rec' --include '*.mdoc'
+        etdb get 3f2a9c --gateway https://ipfs.example.org --type reconstruction
+        etdb get --query 'species:"Vibrio cholerae"' --type tiltSeries -o data
         etdb get https://etdb.example.org/records/3f2a9c41
     """
-    with open_peer(node, source, record_id) as peer:
-        record = peer.catalogue.get_record(record_id)
-        target = folder or Path(
-            _folder_name(record["details"].get("sid"), record["id"])
+    if (record_id is None) == (query is None):
+        raise typer.BadParameter("give either a record's id or --query")
+    wish = _Wish(folder, tuple(include or ()), tuple(exclude or ()), tuple(role or ()))
+    with contextlib.ExitStack() as stack:
+        peer = stack.enter_context(open_peer(node, source, record_id or ""))
+        sources = stack.enter_context(
+            opened_sources(peer, gateway or [], connections or 2)
         )
-        planned = plan(record, [peer.source], target, include or [])
-        _announce(planned, peer.name)
-        missing = planned.total_bytes - planned.have_bytes
-        if missing > peer.ask_above_bytes and not confirm(
-            f"Fetch {human_size(missing)}?", assume_yes=yes
-        ):
-            say("nothing was fetched")
+        troubles: dict[str, EtdbError] = {}
+        if query is None:
+            plans = [_plan_one(peer, sources, str(record_id), wish)]
+        else:
+            plans = _plan_query(peer, sources, query, wish, troubles)
+        _announce(plans, sources)
+        if dry_run:
+            show_plans(plans, troubles, is_json=json)
             return
-        results = download(planned, [peer.source], TerminalProgress())
-    _report(target, results, is_json=json)
+        if not _agreed(plans, peer, folder or Path(), assume_yes=yes):
+            return
+        outcomes = _fetch_all(plans, sources, connections, troubles)
+    report(outcomes, troubles, is_json=json)
 
 
-def _folder_name(sid: str | None, record_id: str) -> str:
+def _plan_one(
+    peer: Peer, sources: Sequence[Source], record_id: str, wish: _Wish
+) -> DownloadPlan:
+    record = peer.catalogue.get_record(record_id)
+    return wish.plan(record, sources, wish.folder or Path(folder_name(record)))
+
+
+def _plan_query(
+    peer: Peer,
+    sources: Sequence[Source],
+    query: str,
+    wish: _Wish,
+    troubles: dict[str, EtdbError],
+) -> list[DownloadPlan]:
+    """A plan for each record found; why some have none goes to `troubles`."""
+    parent = wish.folder or Path()
+    plans: list[DownloadPlan] = []
+    names: set[str] = set()
+    for found in _list_found(peer, query):
+        name = folder_name(found)
+        if name.casefold() in names:
+            name = f"{name[:80]}_{found['id'][:12]}"
+        names.add(name.casefold())
+        try:
+            record = peer.catalogue.get_record(found["id"])
+            plans.append(wish.plan(record, sources, parent / name))
+        except EtdbError as exc:
+            if exc.facts.get("kind") == NO_MATCH:
+                say(f"nothing from {found['id'][:12]}: {exc.message}")
+                continue
+            troubles[found["id"]] = exc
+    if not plans and not troubles:
+        raise NotFoundError("record with files for the query", query)
+    return plans
+
+
+def _list_found(peer: Peer, query: str) -> list[dict[str, Any]]:
+    """All results, by id, each once."""
+    found: dict[str, dict[str, Any]] = {}
+    after: str | None = None
+    while True:
+        page = peer.catalogue.search(query, sort="newest", limit=_PAGE, after=after)
+        known = len(found)
+        found |= {record["id"]: record for record in page["results"]}
+        after = page["next"]
+        if after is None:
+            return list(found.values())
+        if len(found) == known:
+            raise InvalidDataError("the node's pages of results do not end")
+
+
+def folder_name(record: dict[str, Any]) -> str:
     """A folder's name that no record can choose badly."""
-    safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in clean(sid or ""))
-    return safe.lstrip(".")[:100] or record_id[:12]
+    sid = record["details"].get("sid") or ""
+    safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in clean(sid))
+    return safe.lstrip(".")[:100] or str(record["id"])[:12]
 
 
-def _announce(planned: DownloadPlan, origin: str) -> None:
-    files = count(len(planned.files), "file")
-    total = human_size(planned.total_bytes)
-    say(f"{files}, {total}, from {origin} to {planned.folder}")
-    if planned.have_bytes:
-        say(f"{human_size(planned.have_bytes)} of them are there and will be checked")
+def _announce(plans: Sequence[DownloadPlan], sources: Sequence[Source]) -> None:
+    files = count(sum(len(one.files) for one in plans), "file")
+    total = human_size(sum(one.total_bytes for one in plans))
+    origin = ", ".join(source.name for source in sources)
+    target = plans[0].folder if len(plans) == 1 else count(len(plans), "folder")
+    say(f"{files}, {total}, from {origin} to {target}")
+    have = sum(one.have_bytes for one in plans)
+    if have:
+        say(f"{human_size(have)} of them are there and will be checked")
 
 
-def _report(target: Path, results: list[FileResult], *, is_json: bool) -> None:
-    failed = [result for result in results if result.error is not None]
-    if is_json:
-        files = [
-            {
-                "name": result.name,
-                "size_bytes": result.size_bytes,
-                "state": result.state,
-                "error": None if result.error is None else result.error.message,
-            }
-            for result in results
-        ]
-        show_json({"folder": str(target), "files": files, "failed": len(failed)})
-    else:
-        show_table(
-            ("state", "size", "name"),
-            ((r.state, human_size(r.size_bytes), r.name) for r in results),
-        )
-        for result in failed:
-            assert result.error is not None
-            say(f"failed: {result.name}: {result.error.message}")
-    if failed:
-        say(f"{len(failed)} of {count(len(results), 'file')} failed; repeat to go on")
-        raise SomeFailed
-    if not is_json:
-        show(f"all {count(len(results), 'file')} verified in {target}")
+def _agreed(
+    plans: Sequence[DownloadPlan], peer: Peer, folder: Path, *, assume_yes: bool
+) -> bool:
+    verify_room_for(plans, folder)
+    missing = sum(one.total_bytes - one.have_bytes for one in plans)
+    if missing <= peer.ask_above_bytes or confirm(
+        f"Fetch {human_size(missing)}?", assume_yes=assume_yes
+    ):
+        return True
+    say("nothing was fetched")
+    return False
+
+
+def _fetch_all(
+    plans: Sequence[DownloadPlan],
+    sources: Sequence[Source],
+    connections: int | None,
+    troubles: dict[str, EtdbError],
+) -> list[tuple[DownloadPlan, Outcome]]:
+    """Record by record; what concerns one of several stops no other."""
+    outcomes = []
+    liars: dict[str, EtdbError] = {}
+    for one in plans:
+        honest = [source for source in sources if source.name not in liars] or sources
+        try:
+            outcome = fetch(one, honest, TerminalProgress(), connections)
+        except EtdbError as exc:
+            if len(plans) == 1:
+                raise
+            troubles[str(one.record["id"])] = exc
+            continue
+        outcomes.append((one, outcome))
+        for told in outcome.sources:
+            if told.state == "dropped" and told.error is not None:
+                liars[told.name] = told.error
+    return outcomes

@@ -16,7 +16,7 @@ from etdb.client.client import Catalogue, Client
 from etdb.client.sources import HttpSource, Source
 from etdb.errors import ConflictError, NotAllowedError, UnavailableError
 from etdb.node import Node, default_folder
-from etdb.settings import load_settings
+from etdb.settings import listed, load_settings
 
 NodeOption = Annotated[
     Path | None,
@@ -73,6 +73,8 @@ class Peer:
     catalogue: Catalogue
     source: Source
     ask_above_bytes: int
+    gateways: tuple[str, ...] = ()
+    """From the settings: where to take bytes from as well."""
 
 
 @contextlib.contextmanager
@@ -86,9 +88,12 @@ def open_peer(
         settings = load_settings(folder or default_folder(), environ=os.environ)
         client = Client(url)
         with HttpSource(client.url) as source:
-            yield Peer(client.url, client, source, settings.get.ask_above_gb * 10**9)
+            limit = settings.get.ask_above_gb * 10**9
+            named = tuple(listed(settings.get.gateways))
+            yield Peer(client.url, client, source, limit, named)
         return
     with open_node(folder) as node:
         follow_if_possible(node)
         limit = node.settings.get.ask_above_gb * 10**9
-        yield Peer(str(node.folder), node.catalogue, node.source, limit)
+        named = tuple(listed(node.settings.get.gateways))
+        yield Peer(str(node.folder), node.catalogue, node.source, limit, named)

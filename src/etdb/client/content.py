@@ -25,7 +25,15 @@ from etdb.errors import (
 from etdb.identity import CID, DAG_PB, RAW, SHA2_256
 from etdb.progress import Progress
 from etdb.store.unixfs import MAX_BLOCK_BYTES, Kind, parse_node
-from etdb.store.verified import Chunk, chunk_data, file_size, iter_chunks, iter_files
+from etdb.store.verified import (
+    Chunk,
+    chunk_data,
+    file_size,
+    iter_chunks,
+    iter_files,
+    read_chunk,
+    resolve,
+)
 
 _FOLDERS = (Kind.DIRECTORY, Kind.SHARD)
 
@@ -171,6 +179,27 @@ def verify_served(
                     cid=chunk.cid, found=found, where=source.name
                 )
             progress.advance(chunk.size)
+
+
+def iter_bytes(
+    dag: Dag, root: CID, name: str, first: int = 0, last: int | None = None
+) -> Iterator[bytes]:
+    """Verified bytes of one file of a dataset, from `first` to `last`, both in.
+
+    A negative `first` counts from the end; `last` may lie behind it. Raises
+    NotFoundError, InvalidDataError for a range that begins behind the end, and
+    what `Dag` raises.
+    """
+    cid, _ = resolve(dag, root, name)
+    size = file_size(dag, cid)
+    start = max(0, size + first) if first < 0 else first
+    stop = size if last is None else min(last + 1, size)
+    if start >= size and (start, size) != (0, 0):
+        msg = f"{name!r} has {size} bytes, none of them at {first}"
+        raise InvalidDataError(msg)
+    for chunk in iter_chunks(dag, cid, start, stop):
+        data = read_chunk(dag, chunk)
+        yield data[max(0, start - chunk.offset) : max(0, stop - chunk.offset)]
 
 
 def read_at(handle: int, view: memoryview, offset: int) -> bool:

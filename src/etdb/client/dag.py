@@ -13,7 +13,12 @@ from pathlib import Path
 from etdb import durable
 from etdb.client.sources import Source
 from etdb.durable import disk_errors
-from etdb.errors import ContentMismatchError, EtdbError, NotFoundError
+from etdb.errors import (
+    ContentMismatchError,
+    EtdbError,
+    NotFoundError,
+    UnavailableError,
+)
 from etdb.identity import CID, DAG_PB, IDENTITY
 from etdb.store.unixfs import MAX_BLOCK_BYTES, verify_block
 
@@ -27,9 +32,11 @@ class Dag:
 
     def __init__(self, folder: Path | None, sources: Sequence[Source] = ()) -> None:
         self._folder = folder
-        self._sources = sources
+        self._sources = list(sources)
         self._held: dict[CID, bytes] = {}
         self._is_kept = False
+        self.liars: dict[str, EtdbError] = {}
+        """Sources that sent a wrong block, by name; not asked again."""
 
     @property
     def held(self) -> Mapping[CID, bytes]:
@@ -85,16 +92,51 @@ class Dag:
         return block
 
     def _fetch(self, cid: CID) -> bytes:
-        error: EtdbError = NotFoundError("block", cid)
-        for source in self._sources:
+        """From whoever has it; all are asked before any is waited for."""
+        errors: list[EtdbError] = []
+        if len(self._sources) > 1:
+            found = self._find_among(self._sources, cid, errors, may_wait=False)
+            late = [error for error in errors if isinstance(error, UnavailableError)]
+            if found is not None or not late:
+                return self._found(found, cid, errors)
+        found = self._find_among(self._sources, cid, errors, may_wait=True)
+        return self._found(found, cid, errors)
+
+    @staticmethod
+    def _found(block: bytes | None, cid: CID, errors: Sequence[EtdbError]) -> bytes:
+        if block is None:
+            raise errors[-1] if errors else NotFoundError("block", cid)
+        return block
+
+    def _find_among(
+        self,
+        sources: Sequence[Source],
+        cid: CID,
+        errors: list[EtdbError],
+        *,
+        may_wait: bool,
+    ) -> bytes | None:
+        is_alone = len(sources) == 1
+        for source in list(sources):
+            if source.name in self.liars and not is_alone:
+                errors.append(self.liars[source.name])
+                continue
             try:
-                block = source.get_block(cid)
+                block = source.get_block(cid, may_wait=may_wait)
                 _verify_from(source.name, cid, block)
             except EtdbError as exc:
-                error = exc
+                errors.append(exc)
+                self._put_last(source, exc)
             else:
                 return block
-        raise error
+        return None
+
+    def _put_last(self, source: Source, error: EtdbError) -> None:
+        """Ask the others first from now on."""
+        if isinstance(error, ContentMismatchError):
+            self.liars[source.name] = error
+        self._sources.remove(source)
+        self._sources.append(source)
 
 
 def _file_name(cid: CID) -> str:

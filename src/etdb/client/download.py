@@ -11,18 +11,18 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from etdb.client.content import DatasetFile, list_files
 from etdb.client.dag import Dag
-from etdb.client.filters import is_included
+from etdb.client.filters import Selection, roles_of
 from etdb.client.folder import Folder
 from etdb.client.partial import PartialFile, State
 from etdb.client.record import dataset_of, version_of
 from etdb.client.sources import Source
-from etdb.client.transfer import Transfer
+from etdb.client.transfer import SourceResult, Transfer
 from etdb.durable import disk_errors
 from etdb.errors import (
     ConflictError,
@@ -33,6 +33,9 @@ from etdb.errors import (
 )
 from etdb.identity import CID
 from etdb.progress import Progress, Silent
+
+NO_MATCH = "file matching"
+"""The kind of what is not found where no file is wanted."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,8 @@ class DownloadPlan:
     """Of files that stand there in their full length; not yet checked."""
     blocks: Mapping[CID, bytes]
     """The verified blocks that were fetched to know all this."""
+    liars: Mapping[str, EtdbError] = field(default_factory=dict)
+    """Sources that sent wrong blocks for it, by name."""
 
     @property
     def total_bytes(self) -> int:
@@ -63,6 +68,16 @@ class FileResult:
     state: str
     """done, present (it was there and right) or failed."""
     error: EtdbError | None = None
+    sources: tuple[str, ...] = ()
+    """Who gave what was fetched of it."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a download."""
+
+    files: list[FileResult]
+    sources: list[SourceResult]
 
 
 def plan(
@@ -70,8 +85,13 @@ def plan(
     sources: Sequence[Source],
     folder: Path,
     include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    roles: Sequence[str] = (),
 ) -> DownloadPlan:
     """What fetching a record's files into a folder would mean; writes nothing.
+
+    `include` and `exclude` are globs of names; `roles` are what the record says
+    the files are for, such as "reconstruction". None of them means all files.
 
     The record's text and signatures and the dataset's directories are verified
     first. Raises InvalidDataError where they are not right, NotFoundError
@@ -82,13 +102,18 @@ def plan(
     root = dataset_of(record)
     _refuse_older(target, record)
     dag = Dag(target.blocks, sources)
+    selection = Selection(tuple(include), tuple(exclude), tuple(roles))
+    known = roles_of(record)
     files = tuple(
-        file for file in list_files(dag, root) if is_included(file.name, include)
+        file
+        for file in list_files(dag, root)
+        if selection.takes(file.name, known.get(file.name, ()))
     )
-    if not files and include:
-        raise NotFoundError("file matching", " ".join(include))
+    if not files and selection != Selection():
+        raise NotFoundError(NO_MATCH, selection)
+    kept = selection.as_include([file.name for file in files])
     have = sum(file.size_bytes for file in files if _is_full_length(target, file))
-    return DownloadPlan(record, folder, tuple(include), files, have, dag.held)
+    return DownloadPlan(record, folder, kept, files, have, dag.held, dag.liars)
 
 
 def _refuse_older(folder: Folder, record: Mapping[str, Any]) -> None:
@@ -122,26 +147,67 @@ def download(
     somebody else's under names that this one needs). When interrupted, the
     sources are closed; the same call goes on.
     """
+    return fetch(plan, sources, progress).files
+
+
+def fetch(
+    plan: DownloadPlan,
+    sources: Sequence[Source],
+    progress: Progress | None = None,
+    connections: int | None = None,
+) -> Outcome:
+    """As `download`, with what each source did.
+
+    `connections` are those to each source; None is one to each of several.
+    """
     folder = Folder(plan.folder)
     progress = progress or Silent()
+    honest, lied = _without_liars(sources, plan.liars)
+    given: list[SourceResult] = []
     with folder.claimed():
         is_ours = folder.has_download()
         if is_ours:
             folder.save(plan.record, plan.include)
-        dag = Dag(folder.blocks, sources)
+        dag = Dag(folder.blocks, honest)
         dag.keep(plan.blocks)
         partials = [PartialFile(folder, file) for file in plan.files]
         _check_standing(dag, partials, progress, may_mend=is_ours)
         if not is_ours:
             _refuse_foreign(folder, partials)
             folder.save(plan.record, plan.include)
-        _fetch(dag, folder, partials, sources, progress)
+        wanted = [one for one in partials if one.state is State.WANTED]
+        if wanted:
+            _verify_room(folder.path, wanted)
+            transfer = Transfer(dag, wanted, honest, progress, connections)
+            given = _run(transfer, wanted, progress)
         with contextlib.suppress(OSError):
             (folder.state / "partial").rmdir()
-    return [
-        FileResult(one.file.name, one.file.size_bytes, one.state.value, one.error)
-        for one in partials
+    return Outcome([_result(one) for one in partials], lied + given)
+
+
+def _result(one: PartialFile) -> FileResult:
+    return FileResult(
+        one.file.name,
+        one.file.size_bytes,
+        one.state.value,
+        one.error,
+        tuple(one.given),
+    )
+
+
+def _without_liars(
+    sources: Sequence[Source], liars: Mapping[str, EtdbError]
+) -> tuple[Sequence[Source], list[SourceResult]]:
+    """Whom to ask, and who is out already; a sole source stays."""
+    honest = [source for source in sources if source.name not in liars]
+    if not honest:
+        return sources, []
+    lied = [
+        SourceResult(source.name, 0, "dropped", liars[source.name])
+        for source in sources
+        if source.name in liars
     ]
+    return honest, lied
 
 
 def _check_standing(
@@ -170,23 +236,46 @@ def _refuse_foreign(folder: Folder, partials: Sequence[PartialFile]) -> None:
         raise ConflictError(msg, hint="choose another folder, or move them away")
 
 
-def _fetch(
-    dag: Dag,
-    folder: Folder,
-    partials: Sequence[PartialFile],
-    sources: Sequence[Source],
-    progress: Progress,
-) -> None:
-    wanted = [one for one in partials if one.state is State.WANTED]
-    if not wanted:
-        return
-    _verify_room(folder.path, wanted)
+def _run(
+    transfer: Transfer, wanted: Sequence[PartialFile], progress: Progress
+) -> list[SourceResult]:
     total = sum(one.file.size_bytes for one in wanted)
     progress.begin("fetching", total, "bytes")
     try:
-        Transfer(dag, wanted, sources, progress).run()
+        return transfer.run()
     finally:
         progress.end()
+
+
+def verify_room_for(plans: Sequence[DownloadPlan], folder: Path) -> None:
+    """Raises UnavailableError unless the disk has room for all that is missing."""
+    missing = sum(plan.total_bytes - plan.have_bytes for plan in plans)
+    missing -= sum(_left_over_bytes(plan) for plan in plans)
+    place = next(
+        path
+        for path in (folder.absolute(), *folder.absolute().parents)
+        if path.is_dir()
+    )
+    with disk_errors(place):
+        free = shutil.disk_usage(place).free
+    if missing > free:
+        raise _no_room(missing, folder, free)
+
+
+def _left_over_bytes(plan: DownloadPlan) -> int:
+    found = 0
+    for file in plan.files:
+        with contextlib.suppress(OSError):
+            place = Folder(plan.folder).partial(file.name)
+            found += min(file.size_bytes, place.lstat().st_blocks * 512)
+    return found
+
+
+def _no_room(missing: int, folder: Path, free: int) -> UnavailableError:
+    return UnavailableError(
+        f"{missing} bytes are to be fetched and {folder} has room for {free}",
+        hint="free some space or choose another folder, then repeat",
+    )
 
 
 def _verify_room(folder: Path, partials: Sequence[PartialFile]) -> None:
@@ -199,7 +288,4 @@ def _verify_room(folder: Path, partials: Sequence[PartialFile]) -> None:
             missing += one.file.size_bytes
         free = shutil.disk_usage(folder).free
     if missing > free:
-        msg = f"{missing} bytes are to be fetched and {folder} has room for {free}"
-        raise UnavailableError(
-            msg, hint="free some space or choose another folder, then repeat"
-        )
+        raise _no_room(missing, folder, free)

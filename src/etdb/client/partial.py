@@ -53,6 +53,8 @@ class PartialFile:
         self._is_left_over = False
         self._donor: Path | None = None
         """A wrong file under the name, whose right chunks need no fetching."""
+        self.given: dict[str, None] = {}
+        """The sources of its chunks, by name, in order."""
         self._ranges = 1  # the last of them is the file's end
         self._lock = threading.Lock()
         if file.problem is not None:
@@ -63,6 +65,11 @@ class PartialFile:
         with self._lock:
             if self.error is None:
                 self.state, self.error = State.FAILED, error
+
+    def given_by(self, source: str) -> None:
+        """A verified chunk of it came from this source."""
+        with self._lock:
+            self.given[source] = None
 
     def find_standing(self) -> Path | None:
         """The file under the name, if there is any; what is not one fails."""

@@ -75,17 +75,25 @@ def find_failed(record: Mapping[str, Any], checks: Sequence[Check]) -> Check | N
     return None
 
 
+def body_of(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a record's text says, once that is verified.
+
+    Raises InvalidSignatureError where a check fails.
+    """
+    failed = find_failed(record, check_record(record))
+    if failed is not None:
+        msg = f"record {record.get('id')} is not to be believed: {failed.name}: "
+        raise InvalidSignatureError(msg + failed.says, check=failed.name)
+    return _read_text(record).body
+
+
 def dataset_of(record: Mapping[str, Any]) -> CID:
     """The CID of a record's files, from its text once that is verified.
 
     Raises InvalidSignatureError where a check fails, InvalidRecordError where
     the text names no CID.
     """
-    failed = find_failed(record, check_record(record))
-    if failed is not None:
-        msg = f"record {record.get('id')} is not to be believed: {failed.name}: "
-        raise InvalidSignatureError(msg + failed.says, check=failed.name)
-    storage = _read_text(record).body.get("storage")
+    storage = body_of(record).get("storage")
     location = storage.get("location") if isinstance(storage, Mapping) else None
     if not isinstance(location, str):
         msg = f"record {record.get('id')} names no files"

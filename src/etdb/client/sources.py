@@ -26,6 +26,9 @@ class Range(Protocol):
         cannot be used after an error.
         """
 
+    def interrupt(self) -> None:
+        """Make a `fill` that waits in another thread fail, if that can be done."""
+
     def close(self) -> None:
         """Give back what the range holds, read to its end or not."""
 
@@ -41,10 +44,19 @@ class Source(Protocol):
     def connections(self) -> int:
         """How many threads may usefully draw on it at once."""
 
-    def get_block(self, cid: CID) -> bytes:
-        """A block, not verified. Raises NotFoundError, UnavailableError."""
+    @property
+    def limits(self) -> Limits:
+        """How patient to be with it."""
 
-    def open_range(self, cid: CID, start: int, stop: int) -> Range:
+    def get_block(self, cid: CID, *, may_wait: bool = True) -> bytes:
+        """A block, not verified. Raises NotFoundError, UnavailableError.
+
+        With `may_wait` false a source that fails is not asked again.
+        """
+
+    def open_range(
+        self, cid: CID, start: int, stop: int, *, may_wait: bool = True
+    ) -> Range:
         """Bytes `start` to `stop` of the file of this CID, not verified."""
 
     def close(self) -> None:
@@ -58,12 +70,21 @@ class HttpSource:
     """
 
     def __init__(
-        self, url: str, *, limits: Limits = LIMITS, connections: int = 2
+        self,
+        url: str,
+        *,
+        limits: Limits = LIMITS,
+        connections: int = 2,
+        is_public_only: bool = False,
     ) -> None:
+        """`is_public_only`: see `Http`; for a URL that no person gave."""
         self._base = url.rstrip("/")
+        self.limits = limits
         self.name = redact(self._base)
         self.connections = connections
-        self._http = Http(limits, connections=connections + 1)
+        self._http = Http(
+            limits, connections=connections + 1, is_public_only=is_public_only
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -76,18 +97,24 @@ class HttpSource:
     ) -> None:
         self.close()
 
-    def get_block(self, cid: CID) -> bytes:
+    def get_block(self, cid: CID, *, may_wait: bool = True) -> bytes:
         """`/ipfs/<cid>?format=raw`, at most 2 MiB."""
         url = f"{self._base}/ipfs/{cid}?format=raw"
         answer = self._http.fetch(
-            url, accept="application/vnd.ipld.raw", max_bytes=MAX_BLOCK_BYTES
+            url,
+            accept="application/vnd.ipld.raw",
+            max_bytes=MAX_BLOCK_BYTES,
+            may_wait=may_wait,
         )
         verify_status(answer.status, url, "block", cid)
         return answer.body
 
-    def open_range(self, cid: CID, start: int, stop: int) -> Range:
+    def open_range(
+        self, cid: CID, start: int, stop: int, *, may_wait: bool = True
+    ) -> Range:
         """One range request on `/ipfs/<cid>`, gone on with where it breaks."""
-        return _HttpRange(self._http, f"{self._base}/ipfs/{cid}", start, stop)
+        url = f"{self._base}/ipfs/{cid}"
+        return _HttpRange(self._http, url, start, stop, may_wait=may_wait)
 
     def close(self) -> None:
         """Close every connection."""
@@ -95,8 +122,11 @@ class HttpSource:
 
 
 class _HttpRange:
-    def __init__(self, http: Http, url: str, start: int, stop: int) -> None:
+    def __init__(
+        self, http: Http, url: str, start: int, stop: int, *, may_wait: bool
+    ) -> None:
         self._http = http
+        self._may_wait = may_wait
         self._url = url
         self._position = start
         self._stop = stop
@@ -104,7 +134,7 @@ class _HttpRange:
 
     def fill(self, view: memoryview) -> None:
         end = self._position + len(view)
-        self._http.retry(lambda: self._fill_to(end, view))
+        self._http.retry(lambda: self._fill_to(end, view), may_wait=self._may_wait)
 
     def _fill_to(self, end: int, view: memoryview) -> None:
         deadline = self._http.deadline()
@@ -145,6 +175,11 @@ class _HttpRange:
             raise InvalidDataError(msg, hint="ask another source")
         self.close()
 
+    def interrupt(self) -> None:
+        body = self._body
+        if body is not None:
+            body.interrupt()
+
     def close(self) -> None:
         if self._body is not None:
             self._http.release(self._body)
@@ -155,16 +190,19 @@ class StoreSource:
     """A store at hand, such as one's own node's."""
 
     connections = 2
+    limits = LIMITS
 
     def __init__(self, blocks: BlockSource, name: str = "this node") -> None:
         self._blocks = blocks
         self.name = name
 
-    def get_block(self, cid: CID) -> bytes:
+    def get_block(self, cid: CID, *, may_wait: bool = True) -> bytes:
         """A block of the store."""
         return self._blocks.get_block(cid)
 
-    def open_range(self, cid: CID, start: int, stop: int) -> Range:
+    def open_range(
+        self, cid: CID, start: int, stop: int, *, may_wait: bool = True
+    ) -> Range:
         """Bytes of a file, read chunk by chunk."""
         return _StoredRange(self._blocks, cid, start, stop)
 
@@ -196,6 +234,9 @@ class _StoredRange:
         data = read_chunk(self._blocks, chunk)
         first = max(0, self._start - chunk.offset)
         return data[first : max(0, self._stop - chunk.offset)]
+
+    def interrupt(self) -> None:
+        """A store answers at once."""
 
     def close(self) -> None:
         self._rest = b""

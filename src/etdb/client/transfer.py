@@ -1,8 +1,7 @@
 """Threads that fill files from sources.
 
-One queue of ranges; each thread takes the next and draws it from its own
-source first, from the others in need. A chunk is hashed in the buffer it
-arrived in and written only if it is right.
+Each thread belongs to one source and draws what `Share` hands it. A chunk is
+hashed in the buffer it arrived in and written only if it is right.
 """
 
 from __future__ import annotations
@@ -15,8 +14,9 @@ from dataclasses import dataclass
 
 from etdb.client.content import iter_file_chunks, verify_chunk, write_at
 from etdb.client.dag import Dag
-from etdb.client.partial import PartialFile
-from etdb.client.sources import Source
+from etdb.client.partial import PartialFile, State
+from etdb.client.share import Job, Member, Share, Task
+from etdb.client.sources import Range, Source
 from etdb.errors import EtdbError, UnavailableError
 from etdb.progress import Progress
 from etdb.store.unixfs import MAX_BLOCK_BYTES
@@ -31,11 +31,15 @@ ABANDON_S = 1.0
 
 
 @dataclass(frozen=True)
-class _Range:
-    """Some chunks of a file in order; none marks the file's end."""
+class SourceResult:
+    """What one source did in a transfer."""
 
-    partial: PartialFile
-    chunks: tuple[Chunk, ...]
+    name: str
+    given_bytes: int
+    """Verified, and before any other source."""
+    state: str
+    """ok, dropped (for good: it lied, or asked to be left alone) or failing."""
+    error: EtdbError | None = None
 
 
 class Transfer:
@@ -47,73 +51,83 @@ class Transfer:
         partials: Sequence[PartialFile],
         sources: Sequence[Source],
         progress: Progress,
+        connections: int | None = None,
     ) -> None:
+        """`connections`: to each source; else its own number, one if several."""
         self.dag = dag
         self.progress = progress
-        self.stop = threading.Event()
-        self._sources = sources
+        self._partials = partials
+        self._connections = connections
         self._range_bytes = RANGE_BYTES if len(sources) == 1 else SHARED_RANGE_BYTES
-        self._ranges = self._iter_ranges(partials)
-        self._lock = threading.Lock()
+        self.share = Share(self._iter_tasks(), sources)
         self._crash: BaseException | None = None
 
-    def run(self) -> None:
+    def run(self) -> list[SourceResult]:
         """Return when every file is done or failed.
 
         An interrupt closes the sources, so that no thread waits for them.
         """
         # Daemons: a server that never answers must not hold up the exit.
         threads = [
-            threading.Thread(
-                target=self._work, args=(_Worker(self, order),), daemon=True
-            )
-            for order in self._orders()
+            threading.Thread(target=self._work, args=(member,), daemon=True)
+            for member in self.share.members
+            for _ in range(self._threads(member))
         ]
         try:
             for thread in threads:
                 thread.start()
-            for thread in threads:
-                thread.join()
+            self.share.wait()
         except BaseException:
-            self.stop.set()
-            for source in self._sources:
-                source.close()
-            for thread in threads:
-                thread.join(ABANDON_S)
+            for member in self.share.members:
+                member.source.close()
+            self._leave(threads)
             raise
+        self._leave(threads)
         if self._crash is not None:
             raise self._crash
+        return self._conclude()
 
-    def _orders(self) -> Iterator[Sequence[Source]]:
-        """For each thread the sources, its own first."""
-        is_alone = len(self._sources) == 1
-        for index, source in enumerate(self._sources):
-            for _ in range(source.connections if is_alone else 1):
-                yield (*self._sources[index:], *self._sources[:index])
+    def _threads(self, member: Member) -> int:
+        if self._connections is not None:
+            return self._connections
+        return member.source.connections if self.share.is_alone else 1
 
-    def _work(self, worker: _Worker) -> None:
+    def _leave(self, threads: Sequence[threading.Thread]) -> None:
+        """Whoever is still drawing what nobody needs is not waited for long."""
+        self.share.stop()
+        left_s = ABANDON_S
+        for thread in threads:
+            while thread.is_alive() and left_s > 0:
+                thread.join(0.05)
+                left_s -= 0.05
+
+    def _conclude(self) -> list[SourceResult]:
+        members = self.share.members
+        errors = [one.dropped or one.error for one in members]
+        error = next((one for one in errors if one is not None), None)
+        for partial in self._partials:
+            if partial.state is State.WANTED:
+                partial.fail(error or UnavailableError("no source is left"))
+        return [_result(member) for member in members]
+
+    def _work(self, member: Member) -> None:
+        worker = _Worker(self, member)
         try:
-            while (part := self._next_range()) is not None:
-                if part.chunks and part.partial.error is None:
-                    worker.fill(part)
-                part.partial.end_range()
+            while (job := self.share.next_for(member)) is not None:
+                worker.do(job)
         except BaseException as exc:  # noqa: BLE001 - raised again by `run`
             self._crash = exc
-            self.stop.set()
+            self.share.stop()
 
-    def _next_range(self) -> _Range | None:
-        with self._lock:
-            return None if self.stop.is_set() else next(self._ranges, None)
-
-    def _iter_ranges(self, partials: Sequence[PartialFile]) -> Iterator[_Range]:
-        for partial in partials:
+    def _iter_tasks(self) -> Iterator[Task]:
+        for partial in self._partials:
             try:
-                yield from self._iter_ranges_of(partial)
+                yield from self._iter_tasks_of(partial)
             except EtdbError as exc:
                 partial.fail(exc)
-            yield _Range(partial, ())
+            yield Task(partial, (), is_restored=True)
 
-    def _iter_ranges_of(self, partial: PartialFile) -> Iterator[_Range]:
+    def _iter_tasks_of(self, partial: PartialFile) -> Iterator[Task]:
         partial.create()
         chunks: list[Chunk] = []
         size = 0
@@ -122,38 +136,60 @@ class Transfer:
                 return
             if chunks and size + chunk.size > self._range_bytes:
                 partial.add_range()
-                yield _Range(partial, tuple(chunks))
+                yield Task(partial, tuple(chunks))
                 chunks, size = [], 0
             chunks.append(chunk)
             size += chunk.size
         partial.add_range()
-        yield _Range(partial, tuple(chunks))
+        yield Task(partial, tuple(chunks))
+
+
+def _result(member: Member) -> SourceResult:
+    name, given = member.source.name, member.given_bytes
+    if member.dropped is not None:
+        return SourceResult(name, given, "dropped", member.dropped)
+    error = member.error or next(iter(member.lacks.values()), None)
+    return SourceResult(name, given, "ok" if error is None else "failing", error)
 
 
 class _Worker:
-    """What one thread has: its order of sources, and one buffer."""
+    """One thread's source, and its one buffer."""
 
-    def __init__(self, transfer: Transfer, order: Sequence[Source]) -> None:
+    def __init__(self, transfer: Transfer, member: Member) -> None:
         self._dag = transfer.dag
         self._progress = transfer.progress
-        self._stop = transfer.stop
-        self._order = order
+        self._share = transfer.share
+        self._source = member.source
         self._buffer = memoryview(bytearray(MAX_BLOCK_BYTES))
 
-    def fill(self, part: _Range) -> None:
-        """Every chunk of a range into its place, or the file has failed."""
-        partial = part.partial
+    def do(self, job: Job) -> None:
+        """Every chunk of the job into its place, or why not to `Share`."""
+        partial = job.task.partial
+        error = trouble = None
         try:
-            with partial.opened() as handle:
-                missing = [
-                    chunk
-                    for chunk in part.chunks
-                    if not self._restore(partial, chunk, handle)
-                ]
-                for run in _runs(missing):
-                    self._fetch(partial, run, handle)
+            if job.chunks and partial.error is None:
+                with partial.opened() as handle:
+                    error = self._fill(job, handle)
         except EtdbError as exc:
-            partial.fail(exc)
+            trouble = exc
+        self._share.end(job, error, trouble)
+
+    def _fill(self, job: Job, handle: int) -> EtdbError | None:
+        """The error of the source, if it fails; raises those of the disk."""
+        task = job.task
+        chunks: Sequence[Chunk] = job.chunks
+        if not task.is_restored:
+            chunks = [
+                chunk
+                for chunk in chunks
+                if not self._restore(task.partial, chunk, handle)
+            ]
+            self._share.restored(task, chunks)
+        for run in _runs(chunks):
+            error = self._draw(job, run, handle)
+            if error is not None:
+                return error
+        return None
 
     def _restore(self, partial: PartialFile, chunk: Chunk, handle: int) -> bool:
         view = self._buffer[: chunk.size]
@@ -162,32 +198,36 @@ class _Worker:
             self._progress.advance(chunk.size)
         return is_there
 
-    def _fetch(self, partial: PartialFile, run: deque[Chunk], handle: int) -> None:
-        """A run from the first source that gives it rightly; the last one's error."""
-        *others, last = self._order
-        for source in others:
-            with contextlib.suppress(EtdbError):
-                self._draw(source, partial, run, handle)
-                return
-        self._draw(last, partial, run, handle)
-
-    def _draw(
-        self, source: Source, partial: PartialFile, run: deque[Chunk], handle: int
-    ) -> None:
-        """Take chunks off the run as they are written."""
+    def _draw(self, job: Job, run: deque[Chunk], handle: int) -> EtdbError | None:
+        """Take adjoining chunks until all are there or one fails."""
         start, stop = run[0].offset, run[-1].offset + run[-1].size
-        arriving = source.open_range(partial.file.cid, start, stop)
+        arriving = self._source.open_range(
+            job.task.partial.file.cid, start, stop, may_wait=self._share.is_alone
+        )
+        job.arriving = arriving
         with contextlib.closing(arriving):
-            while run:
-                if self._stop.is_set():
-                    raise UnavailableError("stopped")
-                chunk = run[0]
+            for chunk in run:
+                if not self._share.is_wanted(job, chunk):
+                    return None
                 view = self._buffer[: chunk.size]
-                arriving.fill(view)
-                verify_chunk(chunk, view, source.name)
+                error = self._receive(arriving, chunk, view)
+                if error is not None:
+                    return error
+                # Should another have been first, these are the same bytes.
                 write_at(handle, view, chunk.offset)
-                run.popleft()
-                self._progress.advance(chunk.size)
+                if self._share.took(job, chunk):
+                    self._progress.advance(chunk.size)
+        return None
+
+    def _receive(
+        self, arriving: Range, chunk: Chunk, view: memoryview
+    ) -> EtdbError | None:
+        try:
+            arriving.fill(view)
+            verify_chunk(chunk, view, self._source.name)
+        except EtdbError as exc:
+            return exc
+        return None
 
 
 def _runs(chunks: Sequence[Chunk]) -> Iterator[deque[Chunk]]:

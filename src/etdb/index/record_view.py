@@ -75,7 +75,7 @@ def build_view(current: Current) -> RecordView:
     `publisher.name` is None here: names come and go on their own.
     """
     record, withdrawn = current.record, current.withdrawn
-    files = _files(record, current.body)
+    files = read_files(record, current.body)
     return {
         "id": current.id,
         "txid": current.anchor.txid,
@@ -87,7 +87,7 @@ def build_view(current: Current) -> RecordView:
         "publisher": {"address": current.address, "name": None},
         "timestamp": current.timestamp,
         "published": iso_time(current.timestamp),
-        "details": _details(record.details),
+        "details": read_details(record.details),
         "files": files,
         "size_bytes": sum(file["size_bytes"] or 0 for file in files),
         "file_count": len(files),
@@ -114,7 +114,8 @@ def iter_texts(value: object) -> Iterator[str]:
             yield from iter_texts(item)
 
 
-def _details(details: Details) -> dict[str, Any]:
+def read_details(details: Details) -> dict[str, Any]:
+    """What a body's details say that makes sense, by our names."""
     known = {
         name: value
         for name, value in vars(details).items()
@@ -144,7 +145,8 @@ def iso_time(seconds: int) -> str | None:
     return moment.replace(tzinfo=None).isoformat() + "Z"
 
 
-def _files(record: Record, body: Mapping[str, Any]) -> list[dict[str, Any]]:
+def read_files(record: Record, body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The files that a body lists; `record` is its view."""
     details = body.get("details")
     info = details.get("fileInfo") if isinstance(details, Mapping) else None
     facts = info if isinstance(info, Mapping) else {}

@@ -1,0 +1,245 @@
+"""`etdb-downloads`: the original's command line, over verified downloads.
+
+Its arguments, its query files, its questions' meaning, its folders and its
+manifest. Other than there, nothing of a query is evaluated, every byte is
+checked, and no name from a record leads out of the folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from etdb.cli import EXIT_CODES, INTERRUPTED, SOME_FAILED
+from etdb.cli.options import Peer, open_peer
+from etdb.cli.terminal import TerminalProgress, confirm, count, human_size, say
+from etdb.client.client import Catalogue
+from etdb.client.query_file import MAX_CHARACTERS, QueryFile, parse_query
+from etdb.client.remote import File, Record
+from etdb.client.shelf import Item, Shelf
+from etdb.client.sources import Source
+from etdb.errors import EtdbError, InvalidDataError, UnavailableError
+from etdb.record.model import Role
+
+FILE_TYPES = ("TiltSeries", "Reconstructions", "Images", "Videos", "Others", "None")
+_TYPES_BY_ROLE = {
+    Role.TILT_SERIES.value: "TiltSeries",
+    Role.RECONSTRUCTION.value: "Reconstructions",
+    Role.SUBVOLUME.value: "Subvolumes",
+    Role.KEYMOV.value: "Videos",
+    Role.KEYIMG.value: "Images",
+    Role.SNAPSHOT.value: "Images",
+    Role.OTHER.value: "Others",
+}
+_PAGE = 100
+MAX_THREADS = 64
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line says."""
+
+    query: Path
+    types: frozenset[str]
+    """Empty for all, also those that no word selects."""
+    folder: Path
+    threads: int
+    url: str | None
+    node: Path | None
+    yes: bool
+
+    @property
+    def is_dry(self) -> bool:
+        """`--fileType None`: say what there is, and fetch nothing."""
+        return self.types == {"None"}
+
+
+def main() -> NoReturn:
+    """Run the command and end with its exit status, as `etdb` does."""
+    try:
+        is_whole = run(parse_words(sys.argv[1:]))
+    except EtdbError as error:
+        say(f"error: {error.message}")
+        if error.hint:
+            say(f"  {error.hint}")
+        sys.exit(EXIT_CODES[type(error)])
+    except KeyboardInterrupt:
+        say("stopped; the same command with --directory goes on from here")
+        sys.exit(INTERRUPTED)
+    sys.exit(0 if is_whole else SOME_FAILED)
+
+
+def parse_words(words: Sequence[str]) -> Asked:
+    """The command line; a usage error ends the process with status 2."""
+    parser = _parser()
+    said = parser.parse_args(words)
+    types = list(said.fileType or [])
+    if said.queryStack is None and types and types[-1] not in FILE_TYPES:
+        said.queryStack = types.pop()  # `--fileType Images query.json`
+    unknown = [word for word in types if word not in FILE_TYPES]
+    if unknown:
+        parser.error(f"--fileType {unknown[0]} is none of {', '.join(FILE_TYPES)}")
+    if said.queryStack is None:
+        parser.error("the following arguments are required: queryStack")
+    if said.threads < 1:
+        parser.error("--threads is at least 1")
+    wanted = frozenset(types)
+    return Asked(
+        query=Path(said.queryStack),
+        types=wanted - {"None"} or wanted,
+        folder=said.directory or Path(f"etdb-download-{time.time_ns() // 1_000_000}"),
+        threads=said.threads,
+        url=said.source or os.environ.get("ETDB_FROM"),
+        node=said.node,
+        yes=said.yes,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="etdb-downloads",
+        description="Fetch the files of every record that a query file selects.",
+        epilog="Naming an old --directory goes on with it.",
+    )
+    add = parser.add_argument
+    add("queryStack", nargs="?", help="a JSON file with the query")
+    add("--fileType", nargs="+", metavar="T", help=" ".join(FILE_TYPES))
+    add("--directory", type=Path, metavar="DIR", help="where to; made if missing")
+    add("--threads", type=int, default=1, metavar="N", help="files at once")
+    add("--from", dest="source", metavar="URL", help="the node to ask; or ETDB_FROM")
+    node = os.environ.get("ETDB_NODE")
+    add("--node", type=Path, default=node and Path(node), metavar="DIR")
+    add("--yes", "-y", action="store_true", help="do not ask")
+    return parser
+
+
+def run(asked: Asked) -> bool:
+    """Select, ask, fetch; whether every file is there and right."""
+    query = _read_query(asked.query)
+    for note in query.notes:
+        say(f"note: {note}")
+    with open_peer(asked.node, asked.url) as peer:
+        records, is_whole = _select(peer, query)
+        shelf = Shelf(asked.folder)
+        items = [
+            item
+            for record in records
+            for item in shelf.place(record.cid, _files_of(record, asked.types))
+        ]
+        if not _may_begin(asked, shelf, records, items):
+            return is_whole
+        with shelf.claimed():
+            shelf.write_metadata([_metadata(record) for record in records])
+            return _fetch_all(shelf, items, peer.source, asked.threads) and is_whole
+
+
+def _read_query(path: Path) -> QueryFile:
+    try:
+        with path.open(encoding="utf-8") as file:
+            return parse_query(file.read(MAX_CHARACTERS + 1))
+    except UnicodeDecodeError as exc:
+        msg = f"{path} is not text"
+        raise InvalidDataError(msg) from exc
+    except OSError as exc:
+        msg = f"cannot read {path}: {exc.strerror}"
+        raise UnavailableError(msg) from exc
+
+
+def _select(peer: Peer, query: QueryFile) -> tuple[list[Record], bool]:
+    """Every record that matches, verified; and whether all could be read."""
+    found: list[Record] = []
+    is_whole = True
+    progress = TerminalProgress()
+    progress.begin("reading records", None, "records")
+    try:
+        for summary in _iter_summaries(peer.catalogue):
+            record = Record(peer.catalogue, [peer.source], summary)
+            try:
+                if query.matches({"artifact": record.artifact}):
+                    found.append(record)
+            except EtdbError as error:
+                is_whole = False
+                say(f"left out: record {record.id}: {error.message}")
+            progress.advance(1)
+    finally:
+        progress.end()
+    return found, is_whole
+
+
+def _iter_summaries(catalogue: Catalogue) -> Iterator[dict[str, Any]]:
+    after: str | None = None
+    while True:
+        page = catalogue.search("", sort="oldest", limit=_PAGE, after=after)
+        yield from page["results"]
+        after = page["next"]
+        if after is None or not page["results"]:
+            return
+
+
+def _files_of(record: Record, types: frozenset[str]) -> list[File]:
+    wanted = types - {"None"}
+    return [
+        file
+        for file in record.files
+        if not wanted or _TYPES_BY_ROLE.get(file.role) in wanted
+    ]
+
+
+def _metadata(record: Record) -> dict[str, Any]:
+    """As much as proves the record again, without any node."""
+    return {"id": record.id, "artifact": dict(record.artifact), "text": record.text}
+
+
+def _may_begin(
+    asked: Asked, shelf: Shelf, records: Sequence[Record], items: Sequence[Item]
+) -> bool:
+    done = sum(shelf.is_listed(item) for item in items)
+    if done:
+        say(f"{done} of {count(len(items), 'file')} are in {shelf.path} already")
+    size = human_size(sum(item.file.size_bytes for item in items))
+    told = f"{count(len(records), 'record')}, {count(len(items), 'file')}, {size}"
+    if asked.is_dry or not items:
+        say(f"{told}; nothing was fetched")
+        return False
+    if confirm(f"Fetch {told} to {shelf.path}?", assume_yes=asked.yes):
+        return True
+    say("nothing was fetched")
+    return False
+
+
+def _fetch_all(
+    shelf: Shelf, items: Sequence[Item], source: Source, threads: int
+) -> bool:
+    """One line a file, `a/b`, as each is done; whether all are right."""
+    failed = 0
+    with ThreadPoolExecutor(max_workers=min(threads, MAX_THREADS)) as pool:
+        running = [pool.submit(_fetch, shelf, item) for item in items]
+        try:
+            for number, future in enumerate(as_completed(running), 1):
+                item, state, error = future.result()
+                failed += error is not None
+                said = state if error is None else f"failed: {error.message}"
+                say(f"{number}/{len(items)} {item.location}/{item.name}: {said}")
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            source.close()
+            raise
+    if failed:
+        say(f"{failed} of {count(len(items), 'file')} failed; repeat to go on")
+    else:
+        say(f"all {count(len(items), 'file')} verified in {shelf.path}")
+    return not failed
+
+
+def _fetch(shelf: Shelf, item: Item) -> tuple[Item, str, EtdbError | None]:
+    try:
+        return item, shelf.fetch(item), None
+    except EtdbError as error:
+        return item, "failed", error

@@ -1,0 +1,247 @@
+"""The library's front door: records and files of a node, verified.
+
+    import etdb
+
+    with etdb.Client("https://etdb.example.org") as client:
+        for record in client.search('species:"Vibrio cholerae"'):
+            print(record.id, record.title)
+        record = client.get_record("3f2a9c41")
+        record.get_file("rec/tomogram.mrc").download("tomogram.mrc")
+
+What a `Record` and a `File` say is what the publisher signed; the one thing
+that is the node's word is `Record.summary`.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from etdb.client import client as node
+from etdb.client.content import DatasetFile, list_files
+from etdb.client.dag import Dag
+from etdb.client.reader import CACHE_BYTES, open_remote
+from etdb.client.record import body_of, check_record, dataset_of
+from etdb.client.saving import save
+from etdb.client.sources import HttpSource, Source
+from etdb.client.supply import Supply
+from etdb.errors import InvalidDataError, NotFoundError
+from etdb.fetch import LIMITS, Limits
+from etdb.index.record_view import read_details, read_files
+from etdb.progress import Progress
+from etdb.record import model
+from etdb.record.rules import Check
+
+PAGE_RECORDS = 100
+
+
+class Client:
+    """A node at a URL, and any further gateways to take bytes from.
+
+    >>> with Client("https://etdb.example.org/records/3f2a9c41") as client:
+    ...     client.url
+    'https://etdb.example.org'
+    """
+
+    def __init__(
+        self, url: str, *, gateways: Sequence[str] = (), limits: Limits = LIMITS
+    ) -> None:
+        self._node = node.Client(url, limits=limits)
+        self.url = self._node.url
+        self._sources = tuple(
+            HttpSource(base, limits=limits) for base in (self.url, *gateways)
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every connection; open files can be read no longer."""
+        self._node.__exit__(None, None, None)
+        for source in self._sources:
+            source.close()
+
+    def search(self, query: str = "", *, sort: str = "newest") -> Iterator[Record]:
+        """Every record that a query finds, page after page as they are asked for.
+
+        Each record's text is fetched and verified when something of it is read
+        that its `summary` does not hold. Raises InvalidDataError for the query.
+        """
+        after: str | None = None
+        while True:
+            page = self._node.search(query, sort=sort, limit=PAGE_RECORDS, after=after)
+            for summary in page["results"]:
+                yield Record(self._node, self._sources, summary)
+            after = page["next"]
+            if not isinstance(after, str) or not page["results"]:
+                return
+
+    def get_record(self, record_id: str) -> Record:
+        """The record of an id, a unique prefix of it, a txid, or its page's URL.
+
+        What the record says is verified; that it is the one of a txid, or of
+        an older version's id, is the node's word. Raises NotFoundError,
+        InvalidSignatureError where the record is not to be believed,
+        NotAllowedError where it was withdrawn, ConflictError for a prefix of
+        several.
+        """
+        whole = self._node.get_record(record_id)
+        record = Record(self._node, self._sources, whole)
+        record.__dict__["_whole"] = whole
+        body_of(whole)
+        return record
+
+
+class Record:
+    """What a publisher signed of one dataset."""
+
+    def __init__(
+        self,
+        catalogue: node.Catalogue,
+        sources: Sequence[Source],
+        summary: Mapping[str, Any],
+    ) -> None:
+        self.id = str(summary["id"])
+        self.summary = summary
+        """What the node says of it, at no further cost; not verified."""
+        self._catalogue = catalogue
+        self._sources = sources
+
+    def __repr__(self) -> str:
+        return f"<etdb.Record {self.id}>"
+
+    @cached_property
+    def _whole(self) -> Mapping[str, Any]:
+        whole = self._catalogue.get_record(self.id)
+        if whole.get("id") != self.id:
+            msg = f"the node was asked for record {self.id} and sent another"
+            raise InvalidDataError(msg, hint="ask another node")
+        return whole
+
+    @cached_property
+    def artifact(self) -> Mapping[str, Any]:
+        """The record as it was published, field by field."""
+        return body_of(self._whole)
+
+    @cached_property
+    def _view(self) -> model.Record:
+        return model.Record.model_validate(self.artifact)
+
+    @property
+    def text(self) -> str:
+        """The signed text, as it stands on the ledger."""
+        return str(self._whole["text"])
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """Each thing that was checked of the record, and what it proves."""
+        return check_record(self._whole)
+
+    @property
+    def title(self) -> str | None:
+        """What it is of."""
+        return self._view.info.title
+
+    @property
+    def description(self) -> str | None:
+        """What the publisher adds."""
+        return self._view.info.description
+
+    @property
+    def publisher(self) -> str:
+        """The address that signed it."""
+        return str(self.artifact.get("floAddress"))
+
+    @property
+    def cid(self) -> str:
+        """The address of the folder with its files."""
+        return str(dataset_of(self._whole))
+
+    @cached_property
+    def details(self) -> Mapping[str, Any]:
+        """Species, tilt angles, dose …, under names that state their units."""
+        return read_details(self._view.details)
+
+    @cached_property
+    def files(self) -> tuple[File, ...]:
+        """Every file of the dataset, by name.
+
+        Names, sizes and CIDs are those of the dataset's folder, which its CID
+        proves; roles are those of the record.
+        """
+        supply = Supply(self._sources)
+        said = {row["name"]: row for row in read_files(self._view, self.artifact)}
+        found = list_files(Dag(None, self._sources), dataset_of(self._whole))
+        return tuple(File(supply, one, said.get(one.name, {})) for one in found)
+
+    def get_file(self, name: str) -> File:
+        """The file of a name. Raises NotFoundError."""
+        for file in self.files:
+            if file.name == name:
+                return file
+        raise NotFoundError("file", name, hint=f"record {self.id} lists its files")
+
+
+class File:
+    """One file of a record."""
+
+    def __init__(
+        self, supply: Supply, file: DatasetFile, said: Mapping[str, Any]
+    ) -> None:
+        self.name = file.name
+        """Relative to the dataset's folder, with `/` between folders."""
+        self.size_bytes = file.size_bytes
+        self.cid = str(file.cid)
+        self.role = str(said.get("role") or model.Role.OTHER.value)
+        """tiltSeries, reconstruction, keyimg …; what the record does not list
+        is other."""
+        self.display_name: str | None = said.get("display_name")
+        self.media_type: str | None = said.get("media_type")
+        self.content = file
+        """What the dataset's folder says of it."""
+        self.supply = supply
+        """Where its bytes come from."""
+
+    def __repr__(self) -> str:
+        return f"<etdb.File {self.name!r}, {self.size_bytes} bytes>"
+
+    def download(
+        self, path: str | Path | None = None, progress: Progress | None = None
+    ) -> Path:
+        """Fetch it to a path, or into a folder under its own last name.
+
+        Nothing stands at the path before every byte is verified and on disk.
+        Stopped at any moment, the same call goes on where it was. Raises
+        ContentMismatchError, NotFoundError, UnavailableError.
+        """
+        target = Path(path or ".")
+        if target.is_dir():
+            target /= self.name.rpartition("/")[2]
+        save(self.supply, self.content, target, progress)
+        return target
+
+    def open(self, *, cache_bytes: int = CACHE_BYTES) -> io.BufferedReader:
+        """A seekable binary file that fetches what is read, and verifies it.
+
+            with record.get_file("rec/tomogram.mrc").open() as file:
+                header = numpy.frombuffer(file.read(1024), mrcfile_header)
+                file.seek(1024 + 500 * 1024 * 1024)
+                slice_500 = numpy.frombuffer(file.read(1024 * 1024), "i1")
+
+        Reading raises ContentMismatchError, NotFoundError, UnavailableError
+        rather than give a wrong byte. `cache_bytes` of what was read last are
+        kept, 16 MiB at least.
+        """
+        return open_remote(self.supply, self.content, cache_bytes=cache_bytes)

@@ -87,7 +87,7 @@ def test_the_answer_carries_the_headers_of_the_specification(
         ("bytes=-7", -7, None),
         ("bytes=-99999999", 0, None),
         ("bytes=100-99999999", 100, None),
-        ("bytes=3-4,8-9", 3, 5),
+        ("bytes=3-4,99999999-", 3, 5),
         ("BYTES = 3-4", 3, 5),
     ],
 )
@@ -201,7 +201,7 @@ def test_a_block_is_reached_by_path_and_in_part(
     assert (answer.status_code, answer.content) == (206, "Größe".encode()[1:4])
 
 
-@pytest.mark.parametrize("query", ["?format=car", "?format=dag-json", "?format="])
+@pytest.mark.parametrize("query", ["?format=dag-json", "?format=json", "?format="])
 def test_other_forms_are_not_acceptable(
     gateway: httpx.Client, tree: Tree, query: str
 ) -> None:
@@ -209,7 +209,7 @@ def test_other_forms_are_not_acceptable(
 
 
 def test_the_query_wins_over_accept(gateway: httpx.Client, tree: Tree) -> None:
-    accept = {"Accept": "application/vnd.ipld.car"}
+    accept = {"Accept": "application/vnd.ipld.dag-json"}
 
     assert gateway.get(f"/ipfs/{tree.root}", headers=accept).status_code == 406
     raw = gateway.get(f"/ipfs/{tree.root}?format=raw", headers=accept)
@@ -321,11 +321,11 @@ def test_a_listing_links_only_to_names_that_work(
     gateway: httpx.Client, tree: Tree
 ) -> None:
     text = gateway.get(f"/ipfs/{tree.root}/raw/").text
-    links = [part.split('"')[0] for part in text.split('href="./')[1:]]
+    links = re.findall(rf'href="(/ipfs/{tree.root}/raw/[^."][^"]*)"', text)
 
     assert len(links) == 2
     for link in links:
-        assert gateway.get(f"/ipfs/{tree.root}/raw/{link}").status_code == 200
+        assert gateway.get(link).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -488,7 +488,7 @@ def test_a_name_with_percent_signs_in_it_is_reached(
     car = CarFile(shared / "vectors" / "ipfs-cars" / archive)
     public = serve_site(store=Verified(car))
     listing = public.get(f"/ipfs/{car.roots[0]}/").text
-    (name,) = re.findall(r'href="\./([^"]+)"', listing)
+    (name,) = re.findall(rf'href="/ipfs/{car.roots[0]}/([^"]+)"', listing)
 
     answer = public.get(f"/ipfs/{car.roots[0]}/{name}")
 

@@ -21,6 +21,7 @@ from etdb.web.librarian import Librarian
 from etdb.web.oipd import Oipd
 from etdb.web.pages import Pages
 from etdb.web.problem import STATUS, Problems
+from etdb.web.routing import Routing
 from etdb.web.site import Site
 from etdb.web.stream import Reader
 from etdb.web.template import FOLDER, Templates
@@ -52,6 +53,7 @@ def create_app(site: Site) -> FastAPI:
     app.include_router(Api(site, following).router)
     app.include_router(Pages(site, templates, following).router)
     app.include_router(Gateway(site.store, reader, templates).router)
+    app.include_router(Routing(site.store, site.addresses).router)
     if site.oip is not None:
         app.include_router(Oipd(site, site.oip).router)
         app.include_router(Librarian(site, site.oip.librarian).router)

@@ -14,6 +14,17 @@ CSP = "Content-Security-Policy"
 OPEN = {"Access-Control-Allow-Origin": "*"}
 """Data for programs, which any site's scripts may read."""
 
+GATEWAY_CORS = {
+    **OPEN,
+    "Access-Control-Allow-Methods": "GET, HEAD, OPTIONS",
+    "Access-Control-Allow-Headers": "Content-Type, Range, User-Agent, X-Requested-With",
+    "Access-Control-Expose-Headers": (
+        "Content-Length, Content-Range, X-Chunked-Output, X-Ipfs-Path, "
+        "X-Ipfs-Roots, X-Stream-Output"
+    ),
+}
+"""The same under /ipfs/, in the words of the gateway specification."""
+
 DATA_POLICY = "default-src 'none'; frame-ancestors 'none'"
 
 CONTENT_POLICY = (

@@ -124,4 +124,4 @@ def _is_program(request: Request) -> bool:
     path = request.url.path
     if path.startswith("/ipfs/"):
         return "text/html" not in request.headers.get("accept", "")
-    return path.startswith("/api/") and path != "/api/docs"
+    return path.startswith(("/api/", "/routing/")) and path != "/api/docs"

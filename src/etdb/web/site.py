@@ -86,5 +86,7 @@ class Site:
     follow: Callable[[Callable[[], bool]], object] | None = None
     """Applies new blocks to the index until it is told to stop; called about
     once a second."""
+    addresses: Sequence[str] = ()
+    """Where others reach this site's gateway: URLs or multiaddrs."""
     oip: OipIndex | None = None
     """The index as the old daemons' clients ask it; without it they find nothing."""

@@ -7,16 +7,17 @@ from dataclasses import dataclass
 
 from etdb.errors import InvalidDataError
 
-_SPEC = re.compile(r"(\d{1,18})?-(\d{1,18})?\Z")
+MAX_SPANS = 32
+
+_SPEC = re.compile(r"(\d{1,18})?-(\d{1,18})?\Z", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Span:
-    """Bytes [start, stop) of a file; `is_part` says that they were asked for."""
+    """Bytes [start, stop) of a file."""
 
     start: int
     stop: int
-    is_part: bool = False
 
     @property
     def size(self) -> int:
@@ -24,33 +25,32 @@ class Span:
         return self.stop - self.start
 
 
-def parse_span(header: str | None, size: int) -> Span:
-    """The first range of a header; the whole file where there is none.
+def parse_spans(header: str | None, size: int) -> tuple[Span, ...]:
+    """The ranges of a header; none where the whole file is to be sent.
 
-    A header that is no byte range is ignored, as the RFC says. Raises
-    InvalidDataError where the range lies outside the file.
+    As the RFC allows, a header is ignored that is no list of byte ranges, that
+    names more than `MAX_SPANS`, or that asks for more bytes than there are.
+    Raises InvalidDataError where every range lies outside the file.
     """
-    unit, _, ranges = (header or "").partition("=")
-    spec = _SPEC.match(ranges.split(",")[0].strip())
-    whole = Span(0, size)
-    if unit.strip().lower() != "bytes" or spec is None:
-        return whole
-    first, last = spec.groups()
-    if first is None:
-        return whole if last is None else _suffix(int(last), size)
-    start = int(first)
-    stop = size if last is None else min(int(last) + 1, size)
-    if last is not None and int(last) < start:
-        return whole
-    return _checked(Span(start, stop, is_part=True), size)
-
-
-def _suffix(count: int, size: int) -> Span:
-    return _checked(Span(max(0, size - count), size, is_part=True), size)
-
-
-def _checked(span: Span, size: int) -> Span:
-    if span.size <= 0:
+    unit, _, listed = (header or "").partition("=")
+    specs = [_SPEC.match(part.strip()) for part in listed.split(",", MAX_SPANS)]
+    known = [_bounds(spec, size) for spec in specs if spec is not None]
+    if unit.strip().lower() != "bytes" or len(known) < len(specs) or None in known:
+        return ()
+    inside = tuple(span for span in known if span is not None and span.size > 0)
+    if not inside:
         msg = f"the range lies outside the file's {size} bytes"
         raise InvalidDataError(msg)
-    return span
+    is_fair = sum(span.size for span in inside) <= size
+    return inside if is_fair and len(specs) <= MAX_SPANS else ()
+
+
+def _bounds(spec: re.Match[str], size: int) -> Span | None:
+    """The part of the file that a range names, maybe empty; None for no range."""
+    first, last = spec.groups()
+    if first is None:
+        return None if last is None else Span(max(0, size - int(last)), size)
+    start = int(first)
+    if last is None:
+        return Span(start, size)
+    return None if int(last) < start else Span(start, min(int(last) + 1, size))

@@ -1,0 +1,149 @@
+"""What a request to the gateway asks for: content, form, and how much of it.
+
+`?format=` wins over Accept (IPIP-523); what the query says of a CAR wins over
+the parameters of its media type (IPIP-412).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from etdb.errors import InvalidDataError
+from etdb.identity import CID
+from etdb.store.car import ByteRange, CarOptions, Scope
+from etdb.store.walk import verify_hash_known
+from etdb.web.accept import parse_accept
+
+RAW_TYPE = "application/vnd.ipld.raw"
+CAR_TYPE = "application/vnd.ipld.car"
+TAR_TYPE = "application/x-tar"
+
+_ENTITY_BYTES = re.compile(r"(-?\d{1,15}):(\*|-?\d{1,15})\Z", re.ASCII)
+
+
+class Form(Enum):
+    """What content is given as."""
+
+    FILE = "file"
+    """A file, a page of a directory, or the index.html in it."""
+    RAW = "raw"
+    """One block."""
+    CAR = "car"
+    TAR = "tar"
+
+
+_TYPES: Mapping[str, Form] = {
+    RAW_TYPE: Form.RAW,
+    CAR_TYPE: Form.CAR,
+    TAR_TYPE: Form.TAR,
+}
+_CAR_PARAMETERS = {"version": ("1",), "order": ("dfs", "unk"), "dups": ("n", "y")}
+"""What may be asked of a CAR; the first is what is given unasked."""
+_FORMATS: Mapping[str, Form] = {form.value: form for form in _TYPES.values()}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a request asks for."""
+
+    root: CID
+    path: str
+    form: Form
+    filename: str
+    """As the query gives it; ""."""
+    is_download: bool
+    car: CarOptions
+
+    @property
+    def steps(self) -> list[str]:
+        """The names on the path."""
+        return [step for step in self.path.split("/") if step]
+
+
+def parse_wanted(request: Request, cid_text: str, path: str) -> Wanted:
+    """Read a request.
+
+    Raises HTTPException: 400 for what cannot be read, 406 for what is not
+    offered.
+    """
+    try:
+        root = CID.parse(cid_text)
+        verify_hash_known(root)
+    except InvalidDataError as exc:
+        raise HTTPException(400, exc.message) from exc
+    form, query = _find_form(request), request.query_params
+    return Wanted(
+        root=root,
+        path=path,
+        form=form,
+        filename=query.get("filename", ""),
+        is_download=query.get("download") == "true",
+        car=_parse_car(request) if form is Form.CAR else CarOptions(),
+    )
+
+
+def _find_form(request: Request) -> Form:
+    name = request.query_params.get("format")
+    if name is not None:
+        if name not in _FORMATS:
+            raise _not_offered(name)
+        return _FORMATS[name]
+    accepted = parse_accept(request.headers.get("accept", ""))
+    ours = [wanted for wanted in accepted if wanted.type in _TYPES]
+    plain = [wanted for wanted in accepted if _is_plain(wanted.type)]
+    if ours and (not plain or ours[0].weight >= plain[0].weight):
+        return _TYPES[ours[0].type]
+    if accepted and not plain:
+        raise _not_offered(accepted[0].type)
+    return Form.FILE
+
+
+def _is_plain(media_type: str) -> bool:
+    is_special = media_type.startswith(("application/vnd.ipld.", "application/vnd.ipf"))
+    return not is_special and media_type not in _TYPES
+
+
+def _not_offered(name: str) -> HTTPException:
+    offered = ", ".join(f"?format={known}" for known in _FORMATS)
+    return HTTPException(406, f"this node has no {name[:80]!r}; it has {offered}")
+
+
+def _parse_car(request: Request) -> CarOptions:
+    accepted = parse_accept(request.headers.get("accept", ""))
+    known = {item.type: item.parameters for item in reversed(accepted)}
+    parameters = dict(known.get(CAR_TYPE, {}))
+    query = request.query_params
+    for name, allowed in _CAR_PARAMETERS.items():
+        asked = query.get(f"car-{name}", parameters.get(name, allowed[0]))
+        if asked not in allowed:
+            raise HTTPException(406, f"no CAR here with {name}={asked[:80]!r}")
+        parameters[name] = asked
+    byte_range = _parse_bytes(query.get("entity-bytes"))
+    scope = Scope.ENTITY if byte_range is not None else Scope.ALL
+    if "dag-scope" in query:
+        scope = _parse_scope(query["dag-scope"])
+    return CarOptions(scope, byte_range, has_duplicates=parameters["dups"] == "y")
+
+
+def _parse_scope(name: str) -> Scope:
+    try:
+        return Scope(name)
+    except ValueError as exc:
+        msg = f"dag-scope is block, entity or all, not {name[:80]!r}"
+        raise HTTPException(400, msg) from exc
+
+
+def _parse_bytes(text: str | None) -> ByteRange | None:
+    if text is None:
+        return None
+    found = _ENTITY_BYTES.match(text)
+    if found is None:
+        raise HTTPException(400, f"entity-bytes is from:to, not {text[:80]!r}")
+    first, last = found.groups()
+    return ByteRange(int(first), None if last == "*" else int(last))

@@ -16,12 +16,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import urllib3
 from urllib3.exceptions import HTTPError, LocationValueError
 
+from etdb.address import PublicPool, Resolver, resolve
+from etdb.deadline import guard, hurry
 from etdb.errors import (
     InvalidDataError,
     NotAllowedError,
@@ -51,6 +53,20 @@ class Limits:
     retry_after_s: float = 60.0
     """A server that asks to be left alone for longer is given up."""
     redirects: int = 3
+
+    def pause_s(self, error: UnavailableError, attempt: int) -> float | None:
+        """Seconds before the attempt after this one; None to give up."""
+        asked_s = error.facts.get("retry_after_s")
+        if attempt >= self.attempts or self.is_sent_away(error):
+            return None
+        if isinstance(asked_s, float):
+            return asked_s
+        return float(self.backoff_s * 2 ** (attempt - 1))
+
+    def is_sent_away(self, error: UnavailableError) -> bool:
+        """Whether the server asks for a longer pause than we would make."""
+        asked_s = error.facts.get("retry_after_s")
+        return isinstance(asked_s, float) and asked_s > self.retry_after_s
 
 
 LIMITS = Limits()
@@ -103,24 +119,47 @@ class Body:
 class Http:
     """A small pool of connections; may be used by many threads."""
 
-    def __init__(self, limits: Limits = LIMITS, *, connections: int = 4) -> None:
+    def __init__(
+        self,
+        limits: Limits = LIMITS,
+        *,
+        connections: int = 4,
+        is_public_only: bool = False,
+        resolver: Resolver | None = None,
+    ) -> None:
+        """`is_public_only` is for URLs that no person gave.
+
+        Then only https at public addresses is fetched, also after redirects;
+        anything else raises NotAllowedError.
+        """
         self.limits = limits
+        self._is_public_only = is_public_only
         self._closed = threading.Event()
         self._bodies: set[Body] = set()
         self._is_down = False
-        self._pool = urllib3.PoolManager(
-            maxsize=connections,
-            retries=False,
-            timeout=urllib3.Timeout(connect=limits.connect_s, read=limits.silence_s),
+        options: dict[str, Any] = {
+            "maxsize": connections,
+            "retries": False,
+            "timeout": urllib3.Timeout(connect=limits.connect_s, read=limits.silence_s),
+        }
+        self._pool = (
+            PublicPool(resolver or resolve, **options)
+            if is_public_only
+            else urllib3.PoolManager(**options)
         )
+        guard(self._pool)
 
-    def fetch(self, url: str, *, accept: str, max_bytes: int) -> Answer:
+    def fetch(
+        self, url: str, *, accept: str, max_bytes: int, may_wait: bool = True
+    ) -> Answer:
         """A whole answer of at most `max_bytes`, asked for again if need be.
 
         Statuses that say "later" are retried; any other is returned with its
         body. Raises UnavailableError, InvalidDataError (too large, redirects).
         """
-        return self.retry(lambda: self._fetch_once(url, accept, max_bytes))
+        return self.retry(
+            lambda: self._fetch_once(url, accept, max_bytes), may_wait=may_wait
+        )
 
     def _fetch_once(self, url: str, accept: str, max_bytes: int) -> Answer:
         deadline = self.deadline()
@@ -158,15 +197,19 @@ class Http:
         if self._closed.is_set():
             msg = f"the connection to {service} was closed"
             raise UnavailableError(msg, service=service)
+        if self._is_public_only and urlsplit(url).scheme != "https":
+            msg = f"{service} is not fetched: only https is, from strangers' URLs"
+            raise NotAllowedError(msg, hint="give the URL yourself if it is meant")
         try:
-            response = self._pool.request(
-                "GET",
-                url,
-                headers={"Accept-Encoding": "identity", "User-Agent": "etdb"}
-                | dict(headers),
-                preload_content=False,
-                redirect=False,
-            )
+            with hurry(time.monotonic() + self.limits.answer_s):
+                response = self._pool.request(
+                    "GET",
+                    url,
+                    headers={"Accept-Encoding": "identity", "User-Agent": "etdb"}
+                    | dict(headers),
+                    preload_content=False,
+                    redirect=False,
+                )
         except (LocationValueError, UnicodeError) as exc:
             raise _no_url(url) from exc
         except (HTTPError, OSError) as exc:
@@ -178,7 +221,12 @@ class Http:
 
     def _usable(self, body: Body, url: str) -> Body:
         if body.status not in {408, 425, 429} and body.status < 500:
-            return body
+            encoding = body.headers.get("Content-Encoding", "identity")
+            if encoding.strip().lower() in {"", "identity"}:
+                return body
+            self.release(body)
+            msg = f"{redact(url)} sends its answer in the encoding {encoding[:20]!r}"
+            raise InvalidDataError(msg, hint="ask another source")
         self.release(body)
         msg = f"{redact(url)} answers {body.status}"
         raise UnavailableError(
@@ -193,18 +241,20 @@ class Http:
         self._bodies.discard(body)
         body.close()
 
-    def retry(self, once: Callable[[], T]) -> T:
+    def retry(self, once: Callable[[], T], *, may_wait: bool = True) -> T:
         """Call until it succeeds or has raised UnavailableError too often.
 
         Other errors are not retried: asking again cannot help. Once that many
         attempts were in vain, each call has one, until one succeeds: a server
         that is down is not waited for again and again.
         """
+        if not may_wait:
+            return once()
         for attempt in itertools.count(1):
             try:
                 found = once()
             except UnavailableError as exc:
-                pause_s = self._pause_s(exc, attempt)
+                pause_s = None if self._is_down else self.limits.pause_s(exc, attempt)
                 if pause_s is None or self._closed.wait(pause_s):
                     self._is_down = True
                     raise
@@ -212,15 +262,6 @@ class Http:
                 self._is_down = False
                 return found
         raise AssertionError
-
-    def _pause_s(self, error: UnavailableError, attempt: int) -> float | None:
-        """Seconds before the next attempt; None to give up."""
-        asked_s = error.facts.get("retry_after_s")
-        if self._is_down or attempt >= self.limits.attempts:
-            return None
-        if not isinstance(asked_s, float):
-            return float(self.limits.backoff_s * 2 ** (attempt - 1))
-        return asked_s if asked_s <= self.limits.retry_after_s else None
 
     def deadline(self) -> Deadline:
         """The moment by which one answer or chunk must be here."""

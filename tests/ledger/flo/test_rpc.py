@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -218,35 +220,145 @@ def test_a_daemon_that_says_nothing_is_given_up(daemon: FakeDaemon) -> None:
             assert type(error) is UnavailableError
 
 
-def test_a_daemon_that_drips_is_given_up() -> None:
-    """Never silent for long, and never done."""
-    done = threading.Event()
-    server = socket.create_server(("127.0.0.1", 0))
+class Dripper:
+    """Answers one request 7, in good time or not: drop by drop."""
 
-    def drip() -> None:
-        connection, _ = server.accept()
-        with connection:
+    def __init__(self, before: bytes, drop: bytes, after: bytes = b"") -> None:
+        body = b'{"id": 1, "error": null, "result": 7}'
+        end = b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
+        self._parts = (before, drop, after + end)
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self._thread = threading.Thread(target=self._serve)
+        self._pause = threading.Event()
+        self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}"
+        self.drops = 0
+        """How many were sent before the client went away."""
+
+    def __enter__(self) -> Dripper:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.join()
+        self._server.close()
+
+    def _serve(self) -> None:
+        before, drop, after = self._parts
+        connection, _ = self._server.accept()
+        with connection, contextlib.suppress(OSError):
             connection.recv(65_536)
-            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
-            while not done.wait(0.01):
-                try:
-                    connection.sendall(b" ")
-                except OSError:
-                    return
+            connection.sendall(before)
+            while self.drops < DROPS:
+                connection.sendall(drop)
+                self.drops += 1
+                self._pause.wait(0.01)
+            connection.sendall(after)
 
-    thread = threading.Thread(target=drip)
-    thread.start()
+
+DROPS = 150
+OK = b"HTTP/1.1 200 OK\r\n"
+DRIPS = {
+    "in a header's line": lambda: Dripper(OK + b"X: ", b"x", b"\r\n"),
+    "in a header of many lines": lambda: Dripper(OK + b"X: x\r\n", b" x\r\n"),
+    "in interim answers": lambda: Dripper(b"", b"HTTP/1.1 100 Continue\r\n\r\n", OK),
+    "in the body": lambda: Dripper(
+        OK + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("where", DRIPS)
+def test_a_daemon_that_drips_is_given_up(where: str) -> None:
+    """Never silent for long, and never done."""
+    with (
+        DRIPS[where]() as dripper,
+        Rpc(dripper.url, answer_s=0.1) as rpc,
+        pytest.raises(UnavailableError, match="slow"),
+    ):
+        rpc.call("getblockcount")
+
+    assert dripper.drops < DROPS
+
+
+@pytest.mark.parametrize("where", ["in a header's line", "in interim answers"])
+def test_without_the_guard_such_a_daemon_holds_us_to_its_end(
+    monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """The twin: the timeouts of sockets are not enough."""
+    monkeypatch.setattr("etdb.ledger.flo.rpc.guard", lambda pool: None)
+    with DRIPS[where]() as dripper, Rpc(dripper.url, answer_s=0.1) as rpc:
+        assert rpc.call("getblockcount") == 7
+
+    assert dripper.drops == DROPS
+
+
+def test_a_connection_that_was_hurried_serves_the_next_call(rpc: Rpc) -> None:
+    """What was left for one answer is no limit for another."""
+    assert [rpc.call("getblockcount") for _ in range(3)] == [110] * 3
+
+
+UNFOLDING = {
+    "objects": b"[" + b"{}," * 300_000 + b"{}]",
+    "numbers": b"[" + b"1.5," * 300_000 + b"1]",
+    "a long text with one odd character": b'["'
+    + b"a" * 3_000_000
+    + b'\\ud83d\\ude00"]',
+}
+
+
+def peak_bytes(rpc: Rpc) -> int:
+    """The most memory held at once while an answer is refused."""
+    tracemalloc.start()
     try:
-        url = f"http://127.0.0.1:{server.getsockname()[1]}"
-        with (
-            Rpc(url, timeout_s=0.1) as rpc,
-            pytest.raises(UnavailableError, match="slow"),
-        ):
-            rpc.call("getblockcount")
+        with pytest.raises(UnavailableError):
+            rpc.batch([("getblock", "00" * 32, 0)])
+        return tracemalloc.get_traced_memory()[1]
     finally:
-        done.set()
-        thread.join()
-        server.close()
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("name", UNFOLDING)
+def test_an_answer_that_would_unfold_is_not_parsed(
+    daemon: FakeDaemon, rpc: Rpc, name: str
+) -> None:
+    daemon.faults = [Fault("garbage", value=UNFOLDING[name])]
+
+    assert peak_bytes(rpc) < 4 * len(UNFOLDING[name])
+
+
+@pytest.mark.parametrize("name", UNFOLDING)
+def test_without_the_bounds_it_takes_many_times_its_size(
+    daemon: FakeDaemon, rpc: Rpc, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The twin."""
+    monkeypatch.setattr("etdb.ledger.flo.rpc._Bounds.is_kept", lambda *_: True)
+    daemon.faults = [Fault("garbage", value=UNFOLDING[name])]
+
+    assert peak_bytes(rpc) > 6 * len(UNFOLDING[name])
+
+
+def test_only_answers_with_blocks_or_the_mempool_may_be_long(
+    daemon: FakeDaemon, rpc: Rpc
+) -> None:
+    daemon.faults = [Fault("huge", at=2 * 1024 * 1024)]
+
+    for error in ask_all_ways(rpc):
+        assert error.facts["limit_bytes"] == 1024 * 1024
+    for method in ("getblock", "getrawmempool"):
+        with pytest.raises(UnavailableError) as caught:
+            rpc.call(method)
+        assert "limit_bytes" not in caught.value.facts
+
+
+def test_a_long_mempool_is_read_and_such_a_list_is_nothing_else(
+    daemon: FakeDaemon, rpc: Rpc
+) -> None:
+    txids = [f"{number:064x}" for number in range(20_000)]
+    daemon.faults = [Fault("lie", value=txids)]
+
+    assert rpc.call("getrawmempool") == txids
+    with pytest.raises(UnavailableError, match="structure"):
+        rpc.call("getblock", "00" * 32, 0)
 
 
 def test_a_daemon_that_is_not_there_is_unavailable() -> None:

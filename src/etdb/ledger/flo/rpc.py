@@ -1,8 +1,9 @@
 """JSON-RPC as FLO daemons speak it: one call or many in one request.
 
 flod and fcoin differ in what they answer, not in how. Nothing that arrives is
-believed: an answer is bounded in size and time, is JSON-RPC and is to what was
-asked, or it is an error. User and password are in no error and no repr.
+believed: an answer is bounded in size, in time and in what it unfolds to, is
+JSON-RPC and is to what was asked, or it is an error. User and password are in
+no error and no repr.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 import urllib3
 from urllib3.exceptions import HTTPError, ProtocolError
 
+from etdb.deadline import guard, hurry
 from etdb.errors import InvalidDataError, NotAllowedError, UnavailableError
 from etdb.fetch import Deadline
 
@@ -28,6 +30,13 @@ MAX_ANSWER_BYTES = 32 * 1024 * 1024
 _ANSWER_TIMEOUTS = 4
 """How many times the longest silence one answer may take in all."""
 _READ_BYTES = 1024 * 1024
+_SHORT_BYTES = 1024 * 1024
+"""The most that is read of an answer to calls that are not of `_LONG`."""
+_LONG = frozenset({"getblock", "getrawmempool"})
+_STRUCTURES = 2_000
+_STRUCTURES_PER_CALL = 16
+_MEMPOOL_COMMAS = 500_000
+"""More than identities of transactions fit into the longest answer."""
 _CONNECTIONS = 4
 _MAX_MESSAGE_CHARACTERS = 300
 _HINT_LOGIN = "look at the settings ledger.user and ledger.password_file"
@@ -48,10 +57,45 @@ class Refusal:
         return f"{self.message} ({self.code})"
 
 
+@dataclass(frozen=True)
+class _Bounds:
+    """The most that an answer to some calls can come to.
+
+    A few bytes of JSON can unfold to a hundred times their size; what is long
+    in an honest answer is one text, or a list of texts.
+    """
+
+    size_bytes: int
+    containers: int
+    commas: int
+
+    @classmethod
+    def of(cls, calls: Sequence[Call], most_bytes: int) -> _Bounds:
+        methods = {call[0] for call in calls}
+        is_short = methods.isdisjoint(_LONG)
+        few = _STRUCTURES + _STRUCTURES_PER_CALL * len(calls)
+        return cls(
+            min(most_bytes, _SHORT_BYTES) if is_short else most_bytes,
+            few,
+            few + (_MEMPOOL_COMMAS if "getrawmempool" in methods else 0),
+        )
+
+    def is_kept(self, body: bytearray) -> bool:
+        # One odd character makes each of a long text take four bytes.
+        is_plain = body.isascii() and b"\\" not in body
+        return (
+            body.count(b"{") + body.count(b"[") <= self.containers
+            and body.count(b",") <= self.commas
+            and (is_plain or len(body) <= _SHORT_BYTES)
+        )
+
+
 class Rpc:
     """One daemon. Keeps connections; may be used by many threads.
 
-    `timeout_s` is the longest silence; an answer may take four times as long.
+    `timeout_s` is the longest silence; an answer may take `answer_s` in all,
+    four times as long where it is not given. `max_answer_bytes` bounds answers
+    with blocks; others are short.
     Raises InvalidDataError for what is no address of http or https.
     """
 
@@ -62,6 +106,7 @@ class Rpc:
         password: str = "",
         *,
         timeout_s: float = TIMEOUT_S,
+        answer_s: float | None = None,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
         parts = _split(url)
@@ -75,13 +120,11 @@ class Rpc:
             "User-Agent": "etdb",
         } | _authorization(parts, user, password)
         self._timeout_s = timeout_s
+        self._answer_s = _ANSWER_TIMEOUTS * timeout_s if answer_s is None else answer_s
         self._max_answer_bytes = max_answer_bytes
         self._ids = itertools.count(1)
-        self._pool = urllib3.PoolManager(
-            maxsize=_CONNECTIONS,
-            retries=False,
-            timeout=urllib3.Timeout(connect=timeout_s, read=timeout_s),
-        )
+        self._pool = urllib3.PoolManager(maxsize=_CONNECTIONS, retries=False)
+        guard(self._pool)
 
     def __repr__(self) -> str:
         return f"Rpc({self.address!r})"
@@ -115,9 +158,8 @@ class Rpc:
     def ask(self, method: str, *params: object) -> Any | Refusal:
         """As `call`, but a refusal is returned."""
         number = next(self._ids)
-        answered, outcome = self._outcome(
-            self._post(_request(number, (method, *params)))
-        )
+        call = (method, *params)
+        answered, outcome = self._outcome(self._post(_request(number, call), [call]))
         # Where a daemon cannot read a request it cannot name it either.
         is_unread = answered is None and isinstance(outcome, Refusal)
         if answered != number and not is_unread:
@@ -132,7 +174,7 @@ class Rpc:
         if not calls:
             return []
         numbers = [next(self._ids) for _ in calls]
-        answers = self._post([*map(_request, numbers, calls)])
+        answers = self._post([*map(_request, numbers, calls)], calls)
         if isinstance(answers, Mapping):
             _, outcome = self._outcome(answers)
             if isinstance(outcome, Refusal):
@@ -170,14 +212,17 @@ class Rpc:
         clean = "".join(c if c.isprintable() else " " for c in said)
         return Refusal(code if type(code) is int else 0, clean)
 
-    def _post(self, request: object) -> Any:
+    def _post(self, request: object, calls: Sequence[Call]) -> Any:
         """Whatever JSON is answered, by whatever status."""
-        status, body = self._exchange(json.dumps(request).encode())
+        bounds = _Bounds.of(calls, self._max_answer_bytes)
+        status, body = self._exchange(json.dumps(request).encode(), bounds.size_bytes)
         if status in {401, 403}:
             msg = f"the FLO daemon at {self.address} does not accept user and password"
             raise NotAllowedError(msg, hint=_HINT_LOGIN, status=status)
+        if not bounds.is_kept(body):
+            raise self._strange("more structure than any answer has")
         try:
-            answer = json.loads(body)
+            answer = json.loads(body.decode())
         except (ValueError, RecursionError) as exc:
             raise self._unreadable(status) from exc
         is_answer = isinstance(answer, Mapping) and "id" in answer
@@ -185,22 +230,24 @@ class Rpc:
             raise self._unreadable(status)
         return answer
 
-    def _exchange(self, request: bytes) -> tuple[int, bytearray]:
-        deadline = Deadline(time.monotonic() + _ANSWER_TIMEOUTS * self._timeout_s)
+    def _exchange(self, request: bytes, most_bytes: int) -> tuple[int, bytearray]:
+        deadline = Deadline(time.monotonic() + self._answer_s)
         try:
-            response = self._send(request)
-            try:
-                body = self._read(response, deadline)
-                response.release_conn()
-                return response.status, body
-            finally:
-                response.close()
+            with hurry(deadline.at_s):
+                response = self._send(request, deadline)
+                try:
+                    body = self._read(response, most_bytes)
+                    response.release_conn()
+                    return response.status, body
+                finally:
+                    response.close()
         except (HTTPError, OSError, ValueError) as exc:
+            deadline.check(self.address)
             reason = str(exc).rpartition(": ")[2] or type(exc).__name__
             msg = f"no answer from the FLO daemon at {self.address}: {reason}"
             raise UnavailableError(msg, hint=_HINT_ADDRESS) from exc
 
-    def _send(self, request: bytes) -> urllib3.BaseHTTPResponse:
+    def _send(self, request: bytes, deadline: Deadline) -> urllib3.BaseHTTPResponse:
         """The answer once it begins.
 
         Daemons close connections that were idle for a few seconds, some just
@@ -208,11 +255,13 @@ class Rpc:
         once more.
         """
         try:
-            return self._send_once(request)
+            return self._send_once(request, deadline)
         except ProtocolError:
-            return self._send_once(request)
+            return self._send_once(request, deadline)
 
-    def _send_once(self, request: bytes) -> urllib3.BaseHTTPResponse:
+    def _send_once(
+        self, request: bytes, deadline: Deadline
+    ) -> urllib3.BaseHTTPResponse:
         return self._pool.request(
             "POST",
             self.address,
@@ -220,21 +269,23 @@ class Rpc:
             headers=self._headers,
             preload_content=False,
             redirect=False,
+            timeout=urllib3.Timeout(
+                total=deadline.at_s - time.monotonic(),
+                connect=self._timeout_s,
+                read=self._timeout_s,
+            ),
         )
 
-    def _read(
-        self, response: urllib3.BaseHTTPResponse, deadline: Deadline
-    ) -> bytearray:
+    def _read(self, response: urllib3.BaseHTTPResponse, most_bytes: int) -> bytearray:
         body = bytearray()
         while data := response.read1(_READ_BYTES, decode_content=False):
             body += data
-            if len(body) > self._max_answer_bytes:
-                limit = self._max_answer_bytes
+            if len(body) > most_bytes:
                 msg = (
-                    f"the FLO daemon at {self.address} answers with over {limit} bytes"
+                    f"the FLO daemon at {self.address} answers with over "
+                    f"{most_bytes} bytes"
                 )
-                raise UnavailableError(msg, limit_bytes=limit)
-            deadline.check(self.address)
+                raise UnavailableError(msg, limit_bytes=most_bytes)
         return body
 
     def _unreadable(self, status: int) -> UnavailableError:

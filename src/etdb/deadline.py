@@ -1,0 +1,95 @@
+"""A moment by which another machine's answer must be here, header and all.
+
+A socket's timeout bounds one silence. Whoever sends a byte now and then, in a
+header or between interim answers, is never silent and never done. Connections
+of a guarded pool wait for no byte past the moment that the thread has set:
+
+    guard(pool)
+    with hurry(time.monotonic() + 60):
+        response = pool.request("GET", url, preload_content=False)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import io
+import socket
+import time
+from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import Any
+
+import urllib3
+
+_moment: ContextVar[float | None] = ContextVar("moment", default=None)
+
+
+@contextlib.contextmanager
+def hurry(at_s: float) -> Iterator[None]:
+    """Until `at_s` on the monotonic clock, this thread reads guarded answers.
+
+    From then on reading one raises TimeoutError, which urllib3 makes a
+    ReadTimeoutError. Within another `hurry` the earlier moment counts.
+    """
+    outer = _moment.get()
+    token = _moment.set(at_s if outer is None else min(at_s, outer))
+    try:
+        yield
+    finally:
+        _moment.reset(token)
+
+
+def guard(pool: urllib3.PoolManager) -> None:
+    """Make the connections that a new pool will open heed `hurry`."""
+    pool.pool_classes_by_scheme = {
+        scheme: _guarded(kind) for scheme, kind in pool.pool_classes_by_scheme.items()
+    }
+
+
+def _guarded(kind: type[Any]) -> type[Any]:
+    connection = kind.ConnectionCls
+    names = {"response_class": _Response}
+    heeding = type(connection.__name__, (connection,), names)
+    return type(kind.__name__, (kind,), {"ConnectionCls": heeding})
+
+
+class _Response(http.client.HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
+        super().__init__(sock, *args, **options)
+        self.fp = io.BufferedReader(_Reader(self.fp.detach(), sock))
+
+
+class _Reader(io.RawIOBase):
+    """A socket's bytes; each wait for some ends when the moment comes."""
+
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
+        self._raw = raw
+        self._sock = sock
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        at_s = _moment.get()
+        if at_s is None:
+            return self._read(buffer)
+        left_s = at_s - time.monotonic()
+        if left_s <= 0:
+            msg = "the answer takes too long"
+            raise TimeoutError(msg)
+        silence_s = self._sock.gettimeout()
+        self._sock.settimeout(left_s if silence_s is None else min(silence_s, left_s))
+        try:
+            return self._read(buffer)
+        finally:
+            # Another thread may have closed it meanwhile.
+            with contextlib.suppress(OSError):
+                self._sock.settimeout(silence_s)
+
+    def _read(self, buffer: Any) -> int | None:
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()

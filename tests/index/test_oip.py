@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -12,19 +13,25 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import select
 
-from etdb.errors import InvalidDataError, UnavailableError
+from etdb.errors import InvalidDataError, NotFoundError, UnavailableError
+from etdb.index.condition import condition_of
 from etdb.index.db import Index
 from etdb.index.follow import follow
 from etdb.index.librarian import Sort
 from etdb.index.oip import OipIndex
+from etdb.index.oip_field import RECORD_FIELDS
 from etdb.index.oip_page import Hits, Window
+from etdb.index.schema import records
+from etdb.index.search import And, Is, Match, Not, Or
 from etdb.ledger.base import SignedTransaction
 from etdb.ledger.flo.local import EmbeddedChain
 from etdb.record.message import LedgerKind
-from etdb.record.signing import TEST_P2PKH, PrivateKey
+from etdb.record.oip042 import wrap
+from etdb.record.signing import TEST_P2PKH, PrivateKey, sign_body
 from etdb.testing.ledger import MemoryLedger
-from etdb.testing.records import Author
+from etdb.testing.records import Author, digest_in
 
 MakeIndex = Callable[..., Index]
 
@@ -489,6 +496,29 @@ def test_another_transaction_than_the_one_asked_for_is_not_given(
     assert hit["tx"]["floData"] == publish(author, "s1")
 
 
+def test_a_silent_ledger_is_asked_once_and_others_are_still_asked(
+    make_index: MakeIndex, author: Author
+) -> None:
+    silent, lively = MemoryLedger("silent"), MemoryLedger("lively")
+    for ledger in (silent, lively):
+        for number in range(3):
+            ledger.mine(publish(author, f"{ledger.info.id}{number}"))
+    asked: list[str] = []
+
+    def raw_transaction(ledger_id: str, _height: int, _position: int) -> bytes:
+        asked.append(ledger_id)
+        if ledger_id == silent.info.id:
+            raise UnavailableError("the daemon did not answer in 30 s")
+        raise NotFoundError("transaction", "of this ledger")
+
+    oip = OipIndex(make_index(silent, lively), raw_transaction)
+    for is_whole in (True, False):
+        asked.clear()
+        assert len(oip.latest_texts(Window(), is_whole=is_whole).results) == 6
+        assert asked.count(silent.info.id) == 1
+        assert asked.count(lively.info.id) == 3, "one miss is not silence"
+
+
 def test_the_librarian_finds_the_earliest_of_those_that_begin_alike(
     make_index: MakeIndex, ledger: MemoryLedger, author: Author
 ) -> None:
@@ -551,6 +581,92 @@ def test_the_librarian_knows_who_registered(
     assert own["publisher"]["alias"] == "Second"
     assert [p["txid"] for p in librarian.list_publishers(name="oth")] == [txid]
     assert librarian.list_publishers(address="") == []
+
+
+def register_old(author: Author, digest_above: str = "", **info: str) -> str:
+    """A register as OIP 0.42 signed it; `info` is under no signature.
+
+    Ground until its digest is below another's, as a forger would.
+    """
+    said = {
+        "alias": "Synthetic lab",
+        "floAddress": author.address,
+        "timestamp": 1_700_000_000,
+    }
+    signed = author.sign_old("register", said)
+    for number in range(10_000):
+        body = signed | ({"info": {**info, "nonce": number}} if info else {})
+        text = wrap("register", "pub", body)
+        if not digest_above or digest_in(text) < digest_above:
+            return text
+    raise AssertionError("no smaller digest was found")
+
+
+def test_what_an_old_register_does_not_sign_is_not_given(
+    make_index: MakeIndex, author: Author
+) -> None:
+    """A copy with a link added, ground to the smaller digest, is the current one."""
+    own = register_old(author)
+    forged = register_old(
+        author, digest_in(own), url="https://evil.invalid", bitmessage="BM-evil"
+    )
+    ledger = MemoryLedger(kind=LedgerKind.FLO_MAIN)
+    ledger.mine(own)
+    txid = ledger.mine(forged).carried[0].txid
+
+    (told,) = open_oip(make_index(ledger)).librarian.list_publishers()
+    assert told["txid"] == txid, "the forgery does win"
+    signed = {"alias", "floAddress", "timestamp", "signature"}
+    assert set(told["publisher"]) == signed
+    assert told["publisher"]["alias"] == "Synthetic lab"
+
+
+def test_what_a_content_signed_register_says_is_given_whole(
+    make_index: MakeIndex, ledger: MemoryLedger, author: Author
+) -> None:
+    said = {
+        "alias": "Synthetic lab",
+        "floAddress": author.address,
+        "timestamp": 1_700_000_000,
+        "info": {"url": "https://lab.example", "bitmessage": "BM-own"},
+    }
+    ledger.mine(wrap("register", "pub", sign_body("register", said, author.key)))
+
+    (told,) = open_oip(make_index(ledger)).librarian.list_publishers()
+    assert told["publisher"]["info"] == said["info"]
+
+
+CONTROLS = ["\0", "a\0b", "\x01a", "vibrio\0", "\x7f", "a\ud800", '"\0"']
+
+
+@pytest.mark.parametrize("words", CONTROLS)
+def test_control_characters_are_no_part_of_any_word(oip: OipIndex, words: str) -> None:
+    """SQLite ends a full-text search at a NUL: within its quotes."""
+    for field in (*RECORD_FIELDS, "*"):
+        with contextlib.suppress(InvalidDataError):
+            oip.librarian.search(field, words, is_like=True)
+    assert oip.librarian.find_words(words, limit=9, offset=0) == []
+    names = oip.librarian.list_publishers(name=words)
+    assert names == oip.librarian.list_publishers(address=words)
+    found = oip.librarian.search("*", "vibrio\0cholerae", is_like=False)
+    assert len(found) == 5
+
+
+@pytest.mark.parametrize("words", CONTROLS)
+def test_any_term_with_a_control_character_can_be_asked(
+    make_index: MakeIndex, ledger: MemoryLedger, author: Author, words: str
+) -> None:
+    """Whoever asks: what reads a query may not have looked."""
+    ledger.mine(publish(author, "s1"))
+    index = make_index(ledger)
+    terms = [Match(None, words), Match("species", words, is_prefix=True)]
+    with index.read() as connection:
+        for expression in (And(tuple(terms)), Or(tuple(terms)), Not(terms[0])):
+            connection.execute(select(records.c.id).where(condition_of(expression)))
+        for field in ("publisher", "address", "class", "type", "subtype"):
+            wanted = condition_of(Is(field, words))
+            found = connection.scalars(select(records.c.id).where(wanted)).all()
+            assert found == []
 
 
 @pytest.mark.parametrize(

@@ -131,6 +131,12 @@ def test_terms_are_joined_as_lucene_joins_them(query: str, meant: Expression) ->
         "fuzzy~2",
         '"far apart"~3',
         "/regular.*/",
+        "a^1.2.3",
+        "a^.",
+        "a~.",
+        "a~1.2.3",
+        '"far apart"~1.5',
+        '"far apart"~.',
         "wild?card",
         "*card",
         "***",
@@ -159,7 +165,7 @@ def test_what_cannot_be_served_is_refused(query: str) -> None:
         parse(query, FIELDS)
 
 
-SIGNS = """a "b c" * ? ~ ^2 / AND OR NOT + - ! && || ( ) [ ] { } : < >= \\ " 1 -2 é"""
+SIGNS = """a "b c" * ? ~ ^ . / AND OR NOT + - ! && || ( ) [ ] { } : < >= \\ " 1 -2 é"""
 PATHS = [*RECORD_FIELDS, *EDIT_FIELDS, *TEXT_FIELDS, "_exists_"]
 TOKENS = st.sampled_from([*SIGNS.split(), " TO ", "\u2028", *PATHS])
 ANY_QUERY = st.lists(TOKENS, max_size=30).map(" ".join) | st.lists(TOKENS).map("".join)
@@ -168,12 +174,21 @@ ANY_QUERY = st.lists(TOKENS, max_size=30).map(" ".join) | st.lists(TOKENS).map("
 @given(ANY_QUERY | st.text())
 @example('a:"\\')
 @example("\\")
+@example("a^1.2.3")
+@example('"a b"~1.5')
 def test_any_text_is_read_or_refused(query: str) -> None:
     try:
         found = parse(query, RECORD_FIELDS)
     except InvalidDataError:
         return
     condition_of(found).compile()
+
+
+def test_a_number_that_is_none_leaves_the_parser_whole() -> None:
+    with pytest.raises(InvalidDataError):
+        parse("(a AND b^1.2.3", FIELDS)
+
+    assert parse("a AND b", FIELDS) == And((word("a"), word("b")))
 
 
 def test_many_threads_read_at_once() -> None:

@@ -11,13 +11,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from etdb.errors import UnavailableError
+from etdb.errors import BrokenIndexError, UnavailableError
 from etdb.index import follow
 from etdb.index.db import Index
+from etdb.index.librarian import LibrarianIndex, Sort
 from etdb.index.oip import OipIndex
+from etdb.index.oip_record import Document
 from etdb.testing.ledger import MemoryLedger
 from etdb.testing.records import Author
-from etdb.web.librarian import MAX_BODY_BYTES
+from etdb.web.dialect import MAX_DEPTH
+from etdb.web.librarian import MAX_BODY_BYTES, MAX_TEXTS, PIECES_AT_ONCE
 
 ServeSite = Callable[..., httpx.Client]
 
@@ -100,6 +103,64 @@ def test_types_and_publishers_are_told_apart(
     site: httpx.Client, query: str, total: int
 ) -> None:
     assert listed(site, query)["total"] == total
+
+
+class BrokenLibrarian(LibrarianIndex):
+    """An index that is found broken after some of its records."""
+
+    def __init__(self, index: Index, whole: int) -> None:
+        super().__init__(index)
+        self._whole = whole
+
+    def iter_records(
+        self, sort: Sort, *, limit: int | None, offset: int
+    ) -> Iterator[Document]:
+        """As many records as are whole."""
+        found = list(super().iter_records(sort, limit=limit, offset=offset))
+        while self._whole > 0:
+            yield from found[: self._whole]
+            self._whole -= len(found)
+        raise BrokenIndexError("a record is not there", path="/home/of/somebody")
+
+
+@pytest.fixture
+def serve_broken(
+    serve_site: ServeSite, ledger: MemoryLedger, tmp_path: Path
+) -> Iterator[Callable[[int], httpx.Client]]:
+    with Index.create(tmp_path / "index.sqlite", [ledger.info]) as index:
+        follow.follow(index, ledger)
+
+        def serve(whole: int) -> httpx.Client:
+            oip = OipIndex(index, no_ledger)
+            oip.librarian = BrokenLibrarian(index, whole)
+            return serve_site(oip=oip)
+
+        yield serve
+
+
+@pytest.mark.parametrize("whole", [0, 1, RECORDS, PIECES_AT_ONCE - 10])
+def test_a_list_that_cannot_be_made_is_no_answer(
+    serve_broken: Callable[[int], httpx.Client], whole: int
+) -> None:
+    answer = serve_broken(whole).get(f"{V2}/artifact/get/type?results=*")
+
+    assert answer.status_code == 500
+    assert answer.json() == {"error": "unable to answer", "status": "error"}
+
+
+def test_a_list_longer_than_its_beginning_is_whole(
+    serve_site: ServeSite, tmp_path: Path
+) -> None:
+    author, ledger = Author(), MemoryLedger()
+    count = PIECES_AT_ONCE + 5
+    ledger.mine(
+        *(author.publish(author.artifact({"sid": f"s{n}"})) for n in range(count))
+    )
+    with Index.create(tmp_path / "index.sqlite", [ledger.info]) as index:
+        follow.follow(index, ledger)
+        told = listed(serve_site(oip=OipIndex(index, no_ledger)), "results=*")
+
+    assert told["count"] == told["total"] == len(set(sids(told["results"]))) == count
 
 
 def test_nothing_is_an_empty_list(site: httpx.Client) -> None:
@@ -238,6 +299,56 @@ def test_texts_of_transactions_end_with_null(
     ):
         assert ask(**nothing) is None
     assert len(ask(search="oip042", results_per_page=10_000)) <= 30
+
+
+class CountingLibrarian(LibrarianIndex):
+    """It remembers how deep it was asked to look."""
+
+    def __init__(self, index: Index) -> None:
+        super().__init__(index)
+        self.offsets: list[int] = []
+
+    def find_words(self, words: str, *, limit: int, offset: int) -> list[Document]:
+        """What is found, of which this has no say."""
+        self.offsets.append(offset)
+        return super().find_words(words, limit=limit, offset=offset)
+
+
+def test_no_text_is_looked_for_beyond_the_greatest_depth(
+    serve_site: ServeSite, ledger: MemoryLedger, tmp_path: Path
+) -> None:
+    """All that comes before a page is read as well."""
+    with Index.create(tmp_path / "index.sqlite", [ledger.info]) as index:
+        follow.follow(index, ledger)
+        oip = OipIndex(index, no_ledger)
+        oip.librarian = counting = CountingLibrarian(index)
+        site = serve_site(oip=oip)
+        for page, size in (
+            (100, 100),
+            (10_000, 1),
+            (10_001, 1),
+            (10**9, 30),
+            (334, 30),
+        ):
+            asked = {"search": "oip042", "page": page, "results-per-page": size}
+            told = site.post(f"{V2}/searchTxComment", json=asked)
+            assert (told.status_code, told.json()) == (200, None)
+
+    assert counting.offsets == [100 * MAX_TEXTS, MAX_DEPTH]
+
+
+@pytest.mark.parametrize("words", ["\\u0000", "K12\\u0000", "\\u0001", "\\ud800"])
+@pytest.mark.parametrize("field", ["*", "type", "address", "strain", "name"])
+def test_words_that_no_text_can_hold_are_answered(
+    site: httpx.Client, words: str, field: str
+) -> None:
+    for protocol in ("media", "publisher"):
+        body = (
+            f'{{"protocol":"{protocol}","search-for":"{words}",'
+            f'"search-on":"{field}","search":"{words}"}}'
+        )
+        for path in ("/search", "/searchTxComment"):
+            assert site.post(V2 + path, content=body).status_code in {200, 400}
 
 
 @pytest.mark.parametrize("path", ["/calcpubfee", "/v1/sign", "/v1/send"])

@@ -147,7 +147,13 @@ def test_a_query_is_decoded_twice(site: httpx.Client) -> None:
     assert sids(plus) == ["s01"]
 
 
-@pytest.mark.parametrize("query", ["", "a~", "(", "nothing:1", "a" * 3000, "\0"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("", "a~", "(", "nothing:1", "a" * 3000, "\0"),
+        *("a^1.2.3", "a^.", "a~.", '"a b"~1.5', "a\0b"),
+    ],
+)
 def test_a_query_that_cannot_be_served_is_400(site: httpx.Client, query: str) -> None:
     for path in ("artifact/search", "oip042/edit/search", "floData/search"):
         answer = site.get(f"/oip/{path}", params={"q": query})
@@ -219,6 +225,27 @@ def test_a_page_of_transactions_is_bounded(
             first = site.get(f"{path}?limit=1000").json()
             then = site.get(f"{path}?limit=1000&after={first['next']}").json()
             assert (first["count"], then["count"]) == (MAX_TRANSACTIONS, 5)
+
+
+@pytest.mark.parametrize("path", ["floData/latest", "flo/tx/latest", "flo/tx/search"])
+def test_a_silent_ledger_is_asked_once_a_page(
+    serve_site: ServeSite, index: Index, path: str
+) -> None:
+    asked: list[int] = []
+
+    def silent(_ledger: str, height: int, _position: int) -> bytes:
+        asked.append(height)
+        raise UnavailableError("the daemon did not answer in 30 s")
+
+    site = serve_site(oip=OipIndex(index, silent))
+    pages = [
+        site.get(f"/oip/{path}", params={"limit": 100, "q": "*"}).json()
+        for _ in range(2)
+    ]
+
+    assert [page["count"] for page in pages] == [RECORDS, RECORDS]
+    assert all(hit["tx"]["floData"] for page in pages for hit in page["results"])
+    assert len(asked) == len(pages), "and on the next page again"
 
 
 def test_cardinality(site: httpx.Client) -> None:

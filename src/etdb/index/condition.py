@@ -7,6 +7,7 @@ match the comparison's negation.
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -29,6 +30,12 @@ Condition = ColumnElement[bool]
 
 AFTER_HEX = "g"
 """Sorts after every hex digit: the end of a range of ids with one beginning."""
+
+_SEPARATOR = re.compile("[\0-\x1f\x7f\ud800-\udfff]")
+"""No part of a word. SQLite ends a full-text search at a NUL, and refuses halves
+of surrogate pairs."""
+
+_UNSTORED = re.compile("[\0\ud800-\udfff]")
 
 _OPERATORS: Mapping[str, Callable[[Any, Any], Condition]] = MappingProxyType(
     {
@@ -71,9 +78,14 @@ def _term(term: Match | Compare | Is | Has) -> Condition:
         case Compare():
             return _compare(term)
         case Is(field, value):
-            return _IDENTITIES[field](value)
+            return _IDENTITIES[field](value) if is_storable(value) else false()
         case Has(field):
             return _has(field)
+
+
+def is_storable(text: str) -> bool:
+    """Whether a column can hold a text, and so a search for it find anything."""
+    return _UNSTORED.search(text) is None
 
 
 def starts_with_hex(column: ColumnElement[Any], digits: str) -> Condition:
@@ -83,7 +95,8 @@ def starts_with_hex(column: ColumnElement[Any], digits: str) -> Condition:
 
 def _full_text(term: Match) -> str:
     """A term in the language of FTS5, where anything may stand in quotes."""
-    quoted = '"' + term.phrase.replace('"', '""') + '"' + "*" * term.is_prefix
+    phrase = _SEPARATOR.sub(" ", term.phrase).replace('"', '""')
+    quoted = f'"{phrase}"' + "*" * term.is_prefix
     return f"({quoted})" if term.field is None else f"({term.field} : {quoted})"
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.engine import Connection
 
 from etdb.errors import InvalidDataError
-from etdb.index.condition import condition_of
+from etdb.index.condition import condition_of, is_storable
 from etdb.index.db import Index
 from etdb.index.derive import LIGHT, best_first, statement_of
 from etdb.index.fields import FieldKind
@@ -27,7 +27,7 @@ from etdb.index.query_string import NOTHING, term_of
 from etdb.index.rows import load_body
 from etdb.index.schema import messages, publishers, records
 from etdb.index.search import Expression, Match
-from etdb.record.rules import current_register
+from etdb.record.rules import RecordClass, current_register
 
 MAX_FOUND = 1_000
 MAX_PUBLISHERS = 1_000
@@ -115,6 +115,8 @@ class LibrarianIndex:
 
         Each is `{txid, publisher}`, the publisher as it registered itself.
         """
+        if not is_storable(name) or not is_storable(address or ""):
+            return []
         chosen = select(publishers.c.address).order_by(publishers.c.name)
         if address is not None:
             chosen = chosen.where(publishers.c.address == address)
@@ -155,7 +157,11 @@ def _wanted(field: str, words: str, *, is_like: bool) -> Expression:
 
 
 def _publisher(connection: Connection, address: str) -> Document:
-    """What an address says of itself now (R6), and where."""
+    """What an address says of itself now (R6), and where.
+
+    A register that is not content-signed is given without what its signature does
+    not cover: anybody may have copied it and added to it.
+    """
     registers = (messages.c.address == address, messages.c.action == "register")
     rows = connection.execute(select(*LIGHT).where(*registers).distinct())
     current = current_register(statement_of(row, {}, "") for row in rows)
@@ -166,8 +172,14 @@ def _publisher(connection: Connection, address: str) -> Document:
         .order_by(*best_first())
         .limit(1)
     ).one()
-    return {"txid": found.txid, "publisher": load_body("register", found.text)}
+    said = load_body("register", found.text)
+    if current.record_class is not RecordClass.A:
+        said = {key: value for key, value in said.items() if key in _OLD_SIGNED}
+    return {"txid": found.txid, "publisher": said}
 
+
+_OLD_SIGNED = frozenset({"alias", "floAddress", "timestamp", "signature"})
+"""What the signature of OIP 0.42 covers of a register, and itself (R4)."""
 
 _PATHS: Mapping[str, str] = MappingProxyType(
     {**WORDS, "address": "artifact.floAddress", "publisher": "artifact.floAddress"}

@@ -7,11 +7,9 @@ given. Every answer comes from one state of the index. Thread-safe.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from sqlalchemy import ColumnElement, func, select
 
-from etdb.errors import EtdbError, InvalidDataError
+from etdb.errors import InvalidDataError
 from etdb.index.db import Index, find_tip
 from etdb.index.librarian import LibrarianIndex
 from etdb.index.oip_edit import list_edits
@@ -32,14 +30,10 @@ from etdb.index.oip_text import (
     of_reference,
     of_txid,
 )
-from etdb.index.oip_tx import describe
+from etdb.index.oip_tx import RawTransaction, TransactionReader, describe
 from etdb.index.query_string import parse
 from etdb.index.schema import records
 from etdb.index.search import Expression, Is, Not
-from etdb.ledger.flo.tx import Transaction
-
-RawTransaction = Callable[[str, int, int], bytes]
-"""A whole transaction by ledger, height and position; raises EtdbError."""
 
 _SAFE = Not(Is("nsfw", "true"))
 _MAX_SIZES = 20_000
@@ -143,18 +137,21 @@ class OipIndex:
                 ledger: find_tip(connection, ledger)
                 for ledger in {said.ledger for said in found.results}
             }
+        reader = TransactionReader(self._raw_transaction)
         results = []
         for said in found.results:
             tip = tips[said.ledger]
             height = said.height if tip is None else tip.height
-            describe_it = self._whole if is_whole else self._bare
-            results.append(describe_it(said, height - said.height + 1))
+            if is_whole:
+                results.append(_whole(reader, said, height - said.height + 1))
+            else:
+                results.append(self._bare(reader, said))
         return Hits(results, found.total, found.next)
 
-    def _bare(self, said: Said, _confirmations: int) -> Document:
+    def _bare(self, reader: TransactionReader, said: Said) -> Document:
         size = self._sizes.get(said.txid)
         if size is None:
-            transaction = self._find_transaction(said)
+            transaction = reader.find(said)
             size = None if transaction is None else len(transaction.encode())
             if size is not None and len(self._sizes) < _MAX_SIZES:
                 self._sizes[said.txid] = size
@@ -167,33 +164,27 @@ class OipIndex:
         }
         return {"tx": tx, "is_coinbase": said.position == 0}
 
-    def _whole(self, said: Said, confirmations: int) -> Document:
-        return {
-            "tx": {**self._transaction(said), "confirmations": confirmations},
-            "block": said.height,
-            "block_hash": said.block_hash,
-            "confirmed": True,
-            "is_coinbase": said.position == 0,
-        }
 
-    def _transaction(self, said: Said) -> Document:
-        """All that is known of it; of a ledger that cannot be asked, its text."""
-        found = self._find_transaction(said)
-        return {
-            **({"txid": said.txid} if found is None else describe(found, said.kind)),
-            "floData": said.text,
-            "blockhash": said.block_hash,
-            "time": said.time,
-            "blocktime": said.time,
-        }
+def _whole(reader: TransactionReader, said: Said, confirmations: int) -> Document:
+    return {
+        "tx": {**_transaction(reader, said), "confirmations": confirmations},
+        "block": said.height,
+        "block_hash": said.block_hash,
+        "confirmed": True,
+        "is_coinbase": said.position == 0,
+    }
 
-    def _find_transaction(self, said: Said) -> Transaction | None:
-        try:
-            raw = self._raw_transaction(said.ledger, said.height, said.position)
-            found = Transaction.parse(raw)
-        except EtdbError:
-            return None
-        return found if found.txid == said.txid else None
+
+def _transaction(reader: TransactionReader, said: Said) -> Document:
+    """All that is known of it; of a ledger that cannot be asked, its text."""
+    found = reader.find(said)
+    return {
+        **({"txid": said.txid} if found is None else describe(found, said.kind)),
+        "floData": said.text,
+        "blockhash": said.block_hash,
+        "time": said.time,
+        "blocktime": said.time,
+    }
 
 
 def _one(found: list[Document]) -> Hits:

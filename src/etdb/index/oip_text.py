@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Connection
 
-from etdb.index.condition import AFTER_HEX, compare, starts_with_hex
+from etdb.index.condition import AFTER_HEX, compare, is_storable, starts_with_hex
 from etdb.index.oip_page import Hits, Key, Window, directed, follows, order_by, tell
 from etdb.index.schema import blocks, ledgers, messages, parts
 from etdb.index.search import And, Compare, Expression, Has, Is, Match, Not, Or
@@ -81,6 +81,8 @@ def _term(term: Match | Compare | Is | Has, columns: Columns) -> ColumnElement[b
     column = columns[term.field or "text"]
     match term:
         case Match(_, phrase):
+            if not is_storable(phrase):
+                return false()
             return column.contains(phrase, autoescape=True)
         case Compare(_, op, value):
             return compare(column, op, value)

@@ -1,18 +1,50 @@
-"""A FLO transaction as the document that FLO's own daemon gives. Pure."""
+"""Whole FLO transactions, as the document that FLO's own daemon gives."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from etdb.errors import EtdbError, UnavailableError
 from etdb.identity import encode_address
+from etdb.index.oip_text import Said
 from etdb.ledger.flo.params import NETWORKS
 from etdb.ledger.flo.tx import Transaction, TxIn, TxOut
 from etdb.record.message import LedgerKind
+
+RawTransaction = Callable[[str, int, int], bytes]
+"""A whole transaction by ledger, height and position; raises EtdbError."""
 
 _SATOSHIS = 100_000_000
 _TEST_P2SH = 58
 _MAIN_P2SH = 94
 _SEGWIT_SHARE = 4
+
+
+class TransactionReader:
+    """The whole transactions of one page. Not thread-safe: each page has its own.
+
+    A ledger that does not answer once is not asked again: each time may last as
+    long as the ledger's own patience.
+    """
+
+    def __init__(self, raw_transaction: RawTransaction) -> None:
+        self._raw_transaction = raw_transaction
+        self._silent: set[str] = set()
+
+    def find(self, said: Said) -> Transaction | None:
+        """The transaction that carries a text; None if its ledger does not give it."""
+        if said.ledger in self._silent:
+            return None
+        try:
+            raw = self._raw_transaction(said.ledger, said.height, said.position)
+            found = Transaction.parse(raw)
+        except UnavailableError:
+            self._silent.add(said.ledger)
+            return None
+        except EtdbError:
+            return None
+        return found if found.txid == said.txid else None
 
 
 def describe(transaction: Transaction, kind: LedgerKind) -> dict[str, Any]:

@@ -88,6 +88,10 @@ def parse(query: str, fields: Mapping[str, Target]) -> Expression:
     except ParseError as exc:
         msg = f"cannot read the search: {str(exc)[:200]}"
         raise InvalidDataError(msg) from exc
+    except (ValueError, ArithmeticError, RecursionError) as exc:
+        # The parser's grammar lets numbers through that its tree cannot hold.
+        msg = "cannot read the search: a number or a nesting in it is out of bounds"
+        raise InvalidDataError(msg) from exc
     return _Reader(fields).read(parsed, None)
 
 

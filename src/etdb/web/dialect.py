@@ -20,6 +20,8 @@ from etdb.web import header
 Endpoint = Callable[[Request], Response]
 
 MAX_NUMBER = 10**9
+MAX_DEPTH = 10_000
+"""How far into a list a page may lie: all before it is read as well."""
 
 _NUMBER = re.compile(r"[0-9]{1,9}\Z", re.ASCII)
 _FALSE = frozenset({"0", "f", "false"})

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
@@ -19,7 +20,7 @@ from starlette.responses import Response, StreamingResponse
 from etdb.errors import EtdbError, InvalidDataError
 from etdb.index.librarian import Sort
 from etdb.web import header
-from etdb.web.dialect import MAX_NUMBER, add, answer, number, refused
+from etdb.web.dialect import MAX_DEPTH, MAX_NUMBER, add, answer, number, refused
 
 if TYPE_CHECKING:
     from etdb.index.librarian import LibrarianIndex
@@ -32,6 +33,8 @@ USUAL_RESULTS = 50
 MAX_BODY_BYTES = 10_000
 MAX_WORDS_CHARACTERS = 500
 MAX_TEXTS = 30
+PIECES_AT_ONCE = 200
+"""How many pieces of a list are made before its answer begins."""
 
 _ANY = frozenset({"", "*"})
 _NONE = "-"
@@ -90,9 +93,7 @@ class Librarian:
         found = self._librarian.iter_records(
             sort, limit=None if is_all else size, offset=offset
         )
-        return StreamingResponse(
-            _stream(found, total, pages), 200, header.OPEN, "application/json"
-        )
+        return _begun(_stream(found, total, pages))
 
     def _get(self, request: Request) -> Response:
         digits = request.query_params.get("id", "").strip().lower()
@@ -148,7 +149,9 @@ class Librarian:
         if not words:
             return answer(None)
         size = min(_number(asked, "results-per-page", MAX_TEXTS) or 1, MAX_TEXTS)
-        offset = min(_number(asked, "page", 0) * size, MAX_NUMBER)
+        offset = _number(asked, "page", 0) * size
+        if offset > MAX_DEPTH:
+            return answer(None)
         found = self._librarian.find_words(words, limit=size, offset=offset)
         told = [{"Hash": each["txid"], "Message": each["text"]} for each in found]
         return answer(told or None)
@@ -201,6 +204,18 @@ def _refuse_wallet(_asked: Asked) -> Response:
 
 def _unknown(_request: Request) -> Response:
     return refused(404, "there is no such path")
+
+
+def _begun(pieces: Iterator[bytes]) -> Response:
+    """An answer whose beginning, or all of it if it is short, could be made.
+
+    What goes wrong later can only break the answer off.
+    """
+    first = list(islice(pieces, PIECES_AT_ONCE))
+    if len(first) < PIECES_AT_ONCE:
+        return Response(b"".join(first), 200, header.OPEN, "application/json")
+    whole = chain([b"".join(first)], pieces)
+    return StreamingResponse(whole, 200, header.OPEN, "application/json")
 
 
 def _stream(found: Iterator[Asked], total: int, pages: int) -> Iterator[bytes]:

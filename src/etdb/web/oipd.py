@@ -22,7 +22,15 @@ from starlette.responses import Response
 
 from etdb.errors import EtdbError, InvalidDataError, NotFoundError
 from etdb.index.oip_page import NO_HITS, Hits, Window
-from etdb.web.dialect import add, answer, is_false, not_found, number, refused
+from etdb.web.dialect import (
+    MAX_DEPTH,
+    add,
+    answer,
+    is_false,
+    not_found,
+    number,
+    refused,
+)
 
 if TYPE_CHECKING:
     from etdb.index.oip import OipIndex
@@ -35,7 +43,6 @@ MAX_LIMIT = 1_000
 MAX_TRANSACTIONS = 100
 """On a page of transactions: each is read from its ledger."""
 
-MAX_DEPTH = 10_000
 USUAL_LIMIT = 10
 
 _TOO_DEEP = "page limit exceeded, use 'after' instead of 'page' for deep queries"

@@ -352,3 +352,28 @@ def test_places_that_no_chain_has_are_not_found(ledger: DaemonLedger) -> None:
     for height in (-1, 111, 2**31, 2**70):
         with pytest.raises(NotFoundError):
             ledger.block(height)
+
+
+def test_transactions_of_one_block_are_read_with_one_block(
+    daemon: FakeDaemon, ledger: DaemonLedger
+) -> None:
+    block = daemon.chain.mine("one", "two", "three")
+    ledger.raw_transaction(111, 1)
+    daemon.requests.clear()
+
+    for position in (2, 3):
+        found = ledger.raw_transaction(111, position)
+        assert found == block.transactions[position].encode()
+    assert daemon.requests == [["getblockhash"]] * 2
+
+
+def test_a_kept_block_is_not_given_once_it_is_replaced(
+    daemon: FakeDaemon, ledger: DaemonLedger
+) -> None:
+    daemon.chain.mine("one")
+    ledger.raw_transaction(111, 1)
+    (branch, _) = daemon.chain.reorganise(1)
+
+    assert ledger.raw_transaction(111, 0) == branch.transactions[0].encode()
+    with pytest.raises(NotFoundError):
+        ledger.raw_transaction(111, 1)

@@ -27,6 +27,7 @@ from etdb.progress import Progress
 from etdb.record.signing import PrivateKey
 
 _MOST_FAN_OUTS = 4
+_MOST_KEPT_BLOCKS = 4
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class DaemonLedger:
         self._account = account
         self._pace = pace
         self._mutex = threading.Lock()
+        self._kept: tuple[FloBlock, ...] = ()
 
     @classmethod
     def open(
@@ -125,11 +127,21 @@ class DaemonLedger:
 
     def raw_transaction(self, height: int, position: int) -> bytes:
         """A whole transaction of a block. Raises NotFoundError, UnavailableError."""
-        transactions = self._reader.raw_block(height).transactions
+        transactions = self._kept_block(height).transactions
         if not 0 <= position < len(transactions):
             msg = f"transaction in block {height} at"
             raise NotFoundError(msg, position)
         return transactions[position].encode()
+
+    def _kept_block(self, height: int) -> FloBlock:
+        """The block at a height now; the last few are not fetched again."""
+        now = self._reader.find_hash(height)
+        for kept in self._kept:
+            if kept.header.hash == now:
+                return kept
+        block = self._reader.raw_block(height)
+        self._kept = (block, *self._kept)[:_MOST_KEPT_BLOCKS]
+        return block
 
     def settle(self, progress: Progress | None = None) -> None:
         """Look for coins up to the tip; the first time this reads every block.

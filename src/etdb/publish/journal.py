@@ -1,9 +1,11 @@
-"""Statements that were begun and are not yet settled on their ledger.
+"""Statements that were begun and could still be lost from their ledger.
 
 One file for each group that was opened together, whole before the first
 transaction is sent: it holds every signed transaction, so that whoever finds it
 can finish the work by sending them again, and every text, so that it can be
-composed anew where a coin was lost. It is no history: what is done is removed.
+composed anew where a coin was lost. What is settled is kept, marked so, for as
+long as a reorganisation could undo it. It is no history: what no reorganisation
+reaches is removed.
 """
 
 from __future__ import annotations
@@ -50,6 +52,8 @@ class Entry:
     """The message, verbatim: whatever carries it, it is the same statement."""
     transactions: tuple[SignedTransaction, ...]
     """In the order of the message's parts."""
+    is_settled: bool = False
+    """Whether, when last looked at, its block was deep enough to be reported."""
 
     @property
     def txid(self) -> Txid:
@@ -80,7 +84,18 @@ class Journal:
             self._write(self._folder / name, entries)
 
     def list_open(self) -> list[Entry]:
-        """What is unfinished, in the order it was begun. Raises BrokenIndexError."""
+        """What is on its way, in the order it was begun. Raises BrokenIndexError.
+
+        As it was marked last: what a reorganisation took back since then is
+        listed when whoever publishes has seen that.
+        """
+        return [entry for entry in self.list_kept() if not entry.is_settled]
+
+    def list_kept(self) -> list[Entry]:
+        """What is on its way, and what is settled and could still be lost.
+
+        In the order it was begun. Raises BrokenIndexError.
+        """
         return sorted(
             (entry for group in self._groups().values() for entry in group),
             key=lambda entry: (entry.position, entry.timestamp, entry.digest),
@@ -88,10 +103,15 @@ class Journal:
 
     def replace(self, entry: Entry) -> None:
         """Put another way to send a statement in the place of the one there."""
-        for path, group in self._groups().items():
-            if any(entry.key == one.key for one in group):
-                others = [one for one in group if one.key != entry.key]
-                self._write(path, [*others, entry])
+        self.mark([entry])
+
+    def mark(self, entries: Sequence[Entry]) -> None:
+        """Put these in the place of those there that say the same."""
+        anew = {entry.key: entry for entry in entries}
+        for path, group in self._groups().items() if anew else ():
+            marked = tuple(anew.get(entry.key, entry) for entry in group)
+            if marked != group:
+                self._write(path, marked)
 
     def close(self, entries: Iterable[Entry]) -> None:
         """Forget entries that are done; closing one twice is harmless."""

@@ -2,21 +2,22 @@
 
 The order is the point. Every transaction of a group is signed and on disk
 before the first is sent, and an entry leaves the journal only when the index
-holds its digest under a content signature. So whatever stops the program,
-running it again ends with each statement on the ledger once.
+holds its digest under a content signature, deeper than the ledger can be
+reorganised. So whatever stops the program, and whatever branch the ledger
+takes, running it again ends with each statement on the ledger once.
 """
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from etdb.errors import ConflictError
 from etdb.identity import Address, Digest, Txid
-from etdb.index.anchor import count_confirmations
+from etdb.index.anchor import Statement, count_confirmations
 from etdb.index.db import Index
 from etdb.ledger.base import Ledger, SignedTransaction
 from etdb.progress import Progress, Silent
@@ -72,24 +73,34 @@ class Outbox:
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     confirmations: int = 1
-    """Blocks from an anchor to the tip before it counts as settled."""
+    """Blocks from an anchor to the tip before it is reported as settled."""
 
     def find_open(self, sid: str) -> Entry | None:
         """What is on its way about a dataset of ours, if anything."""
-        return next((entry for entry in self._own() if entry.sid == sid), None)
+        about = (entry for entry in self._own() if entry.sid == sid)
+        return next(iter(self._on_its_way(about)), None)
 
     def list_about(self, record: str) -> list[Entry]:
         """What is on its way about a record."""
-        return [entry for entry in self._own() if entry.record == record]
+        return self._on_its_way(
+            entry for entry in self._own() if entry.record == record
+        )
+
+    def list_open_sids(self) -> frozenset[str]:
+        """The datasets of ours that something is on its way about."""
+        return frozenset(entry.sid for entry in self._on_its_way(self._own()))
 
     def resume(self) -> list[Published]:
         """Read the ledger, then send again what the journal holds and it does not.
 
-        Raises ConflictError where it was begun on another ledger.
+        What is settled, and still is, is not in the result. Raises ConflictError
+        where something on its way was begun on another ledger.
         """
-        entries = self.journal.list_open()
-        for entry in entries:
-            if entry.ledger != self.ledger.info.id:
+        entries = []
+        for entry in self.journal.list_kept():
+            if entry.ledger == self.ledger.info.id:
+                entries.append(entry)
+            elif not entry.is_settled:
                 what = entry.sid or entry.action
                 msg = f"{what} was begun on ledger {entry.ledger}, not on this one"
                 raise ConflictError(msg, hint="finish it on that ledger first")
@@ -118,7 +129,7 @@ class Outbox:
     def wait(
         self, progress: Progress | None = None, *, poll_s: float = 10.0
     ) -> list[Published]:
-        """Resume with each new block until nothing is open; what was closed.
+        """Resume with each new block until nothing is on its way; what was.
 
         Raises what `resume` raises.
         """
@@ -132,7 +143,7 @@ class Outbox:
                 for one in self.resume():
                     last[one.action, one.id] = one
                 left = len(self.journal.list_open())
-                listener.advance(waiting - left)
+                listener.advance(max(0, waiting - left))
                 waiting = left
                 while waiting and self.ledger.tip() == tip:
                     self.sleep(poll_s)
@@ -141,9 +152,20 @@ class Outbox:
         return list(last.values())
 
     def _own(self) -> Iterator[Entry]:
-        for entry in self.journal.list_open():
+        for entry in self.journal.list_kept():
             if entry.address == self.address:
                 yield entry
+
+    def _on_its_way(self, entries: Iterable[Entry]) -> list[Entry]:
+        """Those not settled, or that the index as it is now does not hold."""
+        found = list(entries)
+        depths = self._confirmations([entry for entry in found if entry.is_settled])
+        return [
+            entry
+            for entry in found
+            if not entry.is_settled
+            or (entry.ledger == self.ledger.info.id and entry.key not in depths)
+        ]
 
     def _groups(self, drafts: Sequence[Draft]) -> Iterator[list[Signed]]:
         """Signed drafts, as many as are written down and sent at once."""
@@ -194,24 +216,51 @@ class Outbox:
         return compose(text, self.address, self._required_key(), self.ledger)
 
     def _finish(self, entries: Sequence[Entry]) -> list[Published]:
-        """Send what is not in the index, follow, and close what is settled."""
-        anchored = self._confirmations(entries)
-        waiting = [entry for entry in entries if entry.key not in anchored]
+        """Send what is not in the index, follow, and mark or close what is."""
+        depths = self._confirmations(entries)
+        is_old = {e.key for e in entries if e.is_settled and e.key in depths}
+        waiting = [
+            replace(entry, is_settled=False)
+            for entry in entries
+            if entry.key not in depths
+        ]
         if waiting:
+            # A reorganisation may have taken back what was settled.
+            self.journal.mark(waiting)
             resent = {entry.key: entry for entry in self._send(waiting)}
             entries = [resent.get(entry.key, entry) for entry in entries]
             self.follow()
-            anchored = self._confirmations(entries)
-        settled = [
-            entry
-            for entry in entries
-            if anchored.get(entry.key, 0) >= self.confirmations
+            depths = self._confirmations(entries)
+        return [
+            published(entry, entry.key in depths)
+            for entry in self._settle(entries, depths)
+            if not (entry.is_settled and entry.key in is_old)
         ]
-        if settled:
-            self.journal.close(settled)
-        return [published(entry, entry.key in anchored) for entry in entries]
 
-    def _confirmations(self, entries: Sequence[Entry]) -> dict[tuple[str, Digest], int]:
+    def _settle(
+        self, entries: Sequence[Entry], depths: Mapping[Statement, int]
+    ) -> list[Entry]:
+        """Mark what is deep enough to be reported; close what cannot be undone."""
+        marked = [
+            replace(entry, is_settled=depths.get(entry.key, 0) >= self.confirmations)
+            for entry in entries
+        ]
+        final = self._final_depth()
+        closed = [entry for entry in marked if depths.get(entry.key, 0) >= final]
+        if closed:
+            self.journal.close(closed)
+        self.journal.mark(marked)
+        return marked
+
+    def _final_depth(self) -> int:
+        """Blocks from an anchor to the tip that no reorganisation goes through.
+
+        A ledger that names no limit is one that stays, like an embedded chain.
+        """
+        limit = self.ledger.info.max_reorg_blocks
+        return max(self.confirmations, 0 if limit is None else limit + 1)
+
+    def _confirmations(self, entries: Sequence[Entry]) -> dict[Statement, int]:
         statements = [entry.key for entry in entries]
         return count_confirmations(self.index, self.ledger.info.id, statements)
 
@@ -255,8 +304,8 @@ class Outbox:
         return True
 
     def _next_position(self) -> int:
-        open_ones = self.journal.list_open()
-        return open_ones[-1].position + 1 if open_ones else 0
+        kept = self.journal.list_kept()
+        return kept[-1].position + 1 if kept else 0
 
     def _required_key(self) -> PrivateKey:
         if self.key is None:

@@ -66,9 +66,10 @@ class Publisher:
     threads: int = 2
     """How many threads hash files."""
     confirmations: int = 1
-    """Blocks from an anchor to the tip before a statement counts as settled.
+    """Blocks from an anchor to the tip before a statement is reported as settled.
 
-    1 where blocks stay (an embedded chain); more where they may be reorganised.
+    1 where blocks stay (an embedded chain). Where they may be reorganised, the
+    journal keeps what is settled until no reorganisation reaches it.
     """
 
     @property
@@ -160,9 +161,7 @@ class Publisher:
             msg = "two of the artifacts have the same sid"
             raise ConflictError(msg)
         self.resume()
-        there = list_sids(self.index, self.address) | {
-            entry.sid for entry in self.journal.list_open()
-        }
+        there = list_sids(self.index, self.address) | self.outbox.list_open_sids()
         new = [draft for draft in drafts if draft.sid not in there]
         done = {one.sid: one for one in self.outbox.say(new, progress)}
         return [done.get(draft.sid) or self._standing(draft.sid) for draft in drafts]

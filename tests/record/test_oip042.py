@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from etdb.errors import InvalidMessageError, InvalidRecordError
+from etdb.record import oip042
 from etdb.record.canonical import parse_json
 from etdb.record.oip042 import (
     arrange,
@@ -155,3 +158,24 @@ def test_an_envelope_of_another_shape_is_refused(value: dict[str, Any]) -> None:
 def test_messages_of_other_protocols_do_not_claim_to_be_ours() -> None:
     assert is_oip042({"oip042": 1})
     assert not is_oip042({"oip-041": {}})
+
+
+MARKS = st.sampled_from('\b\f\n\r\t\0\x1f"\\<>&\u2028\u2029bfu')
+JSON = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-(2**53) + 1, 2**53 - 1),
+        st.floats(allow_nan=False, allow_infinity=False),
+        st.text(alphabet=st.one_of(st.characters(exclude_categories=["Cs"]), MARKS)),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4), st.dictionaries(st.text(), inner, max_size=4)
+    ),
+    max_leaves=20,
+)
+
+
+@given(st.dictionaries(st.text(), JSON, max_size=4))
+def test_the_quick_way_writes_what_the_slow_one_does(value: dict[str, Any]) -> None:
+    assert oip042.encode_artifact(value) == oip042._encode_slowly(value)

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 from etdb.identity import Address, Digest
-from etdb.record.model import Details, File, Record, Role, View
+from etdb.record.model import Details, File, Record, Role, View, variants
 from etdb.record.rules import RecordClass
 
 RecordView = dict[str, Any]
@@ -193,23 +193,10 @@ def _key_image(
 
 
 def _unknown(view: View, prefix: str) -> Iterator[tuple[str, Any]]:
-    known = _aliases(type(view)) | _PROTOCOL_KEYS
+    known = variants(type(view)).keys() | _PROTOCOL_KEYS
     for name, value in (view.model_extra or {}).items():
         if name not in known:
             yield prefix + name, value
     if isinstance(view, Record):
         for name in ("info", "details", "storage"):
             yield from _unknown(getattr(view, name), f"{name}.")
-
-
-@cache
-def _aliases(view: type[View]) -> frozenset[str]:
-    """The other names under which old records wrote a view's fields."""
-    extras = [field.json_schema_extra for field in view.model_fields.values()]
-    lists = [extra.get("aliases") for extra in extras if isinstance(extra, dict)]
-    return frozenset(
-        str(alias)
-        for aliases in lists
-        if isinstance(aliases, list)
-        for alias in aliases
-    )

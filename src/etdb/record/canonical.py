@@ -36,6 +36,8 @@ _STRUCTURE = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 _ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 _SMALLEST_PLAIN = 1e-4
 """Python writes smaller numbers with an exponent, ES6 only from 1e-7 on down."""
+_OBJECTS = (dict, Mapping)
+"""The first is known at sight."""
 _UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 
 
@@ -101,8 +103,8 @@ def encode_text(text: str) -> bytes:
 def canonical_bytes(value: object) -> bytes:
     """The RFC 8785 form. Raises InvalidRecordError on what JSON cannot hold."""
     try:
-        return _ENCODER.encode(_plain(value)).encode("utf-8")
-    except (_UnusualError, UnicodeEncodeError):
+        return _ENCODER.encode(plain(value)).encode("utf-8")
+    except (UnusualError, UnicodeEncodeError):
         return _slowly(value)
 
 
@@ -147,31 +149,41 @@ def digest_of(action: str, body: Mapping[str, Any]) -> Digest:
     return Digest(hashlib.sha256(canonical_bytes(bare)).hexdigest())
 
 
-class _UnusualError(Exception):
+class UnusualError(Exception):
     """A value that `json` would not write as RFC 8785 does."""
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
     """An equal value that `json`, which is fast, writes as RFC 8785 does.
 
     Names that sort alike by code points and by UTF-16, and numbers that Python
-    and ES6 print alike. Raises _UnusualError for all others.
+    and ES6 print alike. Raises UnusualError for all others.
     """
-    kind = type(value)
-    if kind is str or kind is bool or value is None:
+    if isinstance(value, str | bool) or value is None:
         return value
-    if isinstance(value, dict):
-        if not all(type(name) is str and name.isascii() for name in value):
-            raise _UnusualError
-        return {name: _plain(member) for name, member in value.items()}
-    if isinstance(value, list):
-        return [_plain(member) for member in value]
+    if isinstance(value, _OBJECTS):
+        return _plain_members(value)
+    if isinstance(value, list | tuple):
+        return [plain(member) for member in value]
+    return _plain_number(value)
+
+
+def _plain_members(value: Mapping[object, object]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for name, member in value.items():
+        if not isinstance(name, str) or not name.isascii():
+            raise UnusualError
+        found[name] = plain(member)
+    return found
+
+
+def _plain_number(value: object) -> int | float:
     if isinstance(value, int | float) and abs(value) < NUMBER_LIMIT:
         if int(value) == value:
             return int(value)
         if abs(value) >= _SMALLEST_PLAIN:
             return value
-    raise _UnusualError
+    raise UnusualError
 
 
 def _check_length(text: str) -> None:

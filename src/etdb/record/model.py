@@ -11,20 +11,23 @@ always the text; nothing is ever encoded back from a view.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from functools import cache
+from types import MappingProxyType
+from typing import Any, Self
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
+    ModelWrapValidatorHandler,
     field_validator,
     model_validator,
 )
+
+from etdb.record.canonical import NUMBER_LIMIT
 
 TABLE_1 = "paper, Table 1"
 ORIGINAL = "go-etdb"
@@ -43,6 +46,9 @@ class Role(StrEnum):
     SNAPSHOT = "snapshot"
     THUMBNAIL = "thumbnail"
     OTHER = "other"
+
+
+_ROLES = MappingProxyType({role.value.lower(): role for role in Role})
 
 
 def _field(
@@ -78,32 +84,58 @@ class View(BaseModel):
         allow_inf_nan=False,
     )
 
-    @model_validator(mode="before")
-    @classmethod
-    def _known_variants(cls, data: Any) -> Any:
-        if not isinstance(data, Mapping):
-            return {}
-        known = dict(data)
-        for field in cls.model_fields.values():
-            extra = field.json_schema_extra
-            aliases = extra.get("aliases") if isinstance(extra, dict) else None
-            for other in aliases if isinstance(aliases, list) else []:
-                if field.alias and field.alias not in known and other in known:
-                    known[field.alias] = known[other]
-        return known
-
-    @field_validator("*", mode="wrap")
+    @model_validator(mode="wrap")
     @classmethod
     def _unreadable_is_unknown(
-        cls, value: Any, handler: ValidatorFunctionWrapHandler
-    ) -> Any:
+        cls, data: Any, handler: ModelWrapValidatorHandler[Self]
+    ) -> Self:
+        known = _with_known_names(cls, data) if isinstance(data, Mapping) else {}
         try:
-            known = handler(value)
-        except (ValidationError, ValueError, OverflowError):
-            return None
+            view = handler(known)
+        except (ValueError, OverflowError):
+            view = handler(_readable(cls, known, handler))
         # Numbers may come as text, which the limits of B1 do not reach.
-        too_large = isinstance(known, int | float) and abs(known) >= 2**53
-        return None if too_large else known
+        too_large = [name for name, value in vars(view).items() if _is_large(value)]
+        return view.model_copy(update=dict.fromkeys(too_large)) if too_large else view
+
+
+@cache
+def variants(view: type[View]) -> Mapping[str, str]:
+    """The other names under which old records wrote a view's fields, and ours."""
+    found: dict[str, str] = {}
+    for name, field in view.model_fields.items():
+        extra = field.json_schema_extra
+        others = extra.get("aliases") if isinstance(extra, dict) else None
+        for other in others if isinstance(others, list) else ():
+            found[str(other)] = field.alias or name
+    return MappingProxyType(found)
+
+
+def _with_known_names(view: type[View], data: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = {
+        name: data[other]
+        for other, name in variants(view).items()
+        if other in data and name not in data
+    }
+    return {**data, **found} if found else data
+
+
+def _readable(
+    view: type[View], data: Mapping[str, Any], handler: Callable[[Any], object]
+) -> dict[str, Any]:
+    """The members that can be read; each field is tried alone."""
+    found = dict(data)
+    for name, field in view.model_fields.items():
+        for key in {name, field.alias or name} & data.keys():
+            try:
+                handler({key: data[key]})
+            except (ValueError, OverflowError):
+                del found[key]
+    return found
+
+
+def _is_large(value: object) -> bool:
+    return isinstance(value, int | float) and abs(value) >= NUMBER_LIMIT
 
 
 class Details(View):
@@ -236,8 +268,7 @@ class File(View):
     @property
     def role(self) -> Role:
         """The role, whatever its capitals; unknown ones are `other`."""
-        wanted = (self.subtype or "").lower()
-        return next((role for role in Role if role.value.lower() == wanted), Role.OTHER)
+        return _ROLES.get((self.subtype or "").lower(), Role.OTHER)
 
 
 class Info(View):

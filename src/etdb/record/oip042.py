@@ -11,6 +11,7 @@ envelope; writing uses one. What a message proves is decided in
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,8 +19,10 @@ from typing import Any
 
 from etdb.record.canonical import (
     PREFIX,
+    UnusualError,
     canonical_bytes,
     parse_message_text,
+    plain,
     refuse,
 )
 from etdb.record.model import Details
@@ -47,6 +50,10 @@ _SUBJECTS = {
     "deactivate": {"artifact", "pub"},
 }
 _ESCAPED = re.compile('["\\\\<>&\0-\x1f\u2028\u2029]')
+_ONLY_IN_STRINGS = re.compile("[<>&\u2028\u2029]")
+_PYTHONS_OWN = re.compile(r"\\[bf]")
+"""What `json` writes \\b and \\f, and perhaps a backslash before such a letter."""
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _SHORT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -159,13 +166,25 @@ def _known(value: Any) -> Any:
 
 
 def _encode(value: Any) -> str:
+    try:
+        text = _ENCODER.encode(plain(value))
+    except UnusualError:
+        return _encode_slowly(value)
+    if _PYTHONS_OWN.search(text) is not None:
+        return _encode_slowly(value)
+    return _ONLY_IN_STRINGS.sub(_escape, text)
+
+
+def _encode_slowly(value: Any) -> str:
     if isinstance(value, str):
         return f'"{_ESCAPED.sub(_escape, value)}"'
     if isinstance(value, Mapping):
-        members = (f"{_encode(str(k))}:{_encode(v)}" for k, v in value.items())
+        members = (
+            f"{_encode_slowly(str(k))}:{_encode_slowly(v)}" for k, v in value.items()
+        )
         return "{" + ",".join(members) + "}"
     if isinstance(value, list | tuple):
-        return "[" + ",".join(map(_encode, value)) + "]"
+        return "[" + ",".join(map(_encode_slowly, value)) + "]"
     return canonical_bytes(value).decode("ascii")
 
 

@@ -217,6 +217,11 @@ class _Growing:
         """A block of the last few."""
         return self._blocks[height]
 
+    def find_hash(self, height: int) -> BlockHash | None:
+        """Of a block of the last few."""
+        kept = self._blocks.get(height)
+        return None if kept is None else kept.hash
+
     def iter_blocks(self, first: int, last: int) -> Iterator[Block]:
         """Blocks of the last few."""
         return map(self.block, range(first, last + 1))

@@ -120,7 +120,8 @@ class Log:
         nothing comes. Raises BrokenIndexError where bytes that were written
         once are gone or changed, UnavailableError where the disk refuses.
         """
-        if not self.path.exists() and self._end == 0:
+        if self._is_at_end():
+            self.torn_bytes = 0
             return []
         entries: list[tuple[int, bytes]] = []
         with disk_errors(self.path, "read"), self.path.open("rb") as file:
@@ -201,6 +202,14 @@ class Log:
         with self.path.open("a+b", buffering=0) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield file
+
+    def _is_at_end(self) -> bool:
+        """Whether nothing stands behind what was read; asked without opening."""
+        with disk_errors(self.path, "read"):
+            try:
+                return self.path.stat().st_size == self._end
+            except FileNotFoundError:
+                return self._end == 0
 
     def _settled_size(self, file: BinaryIO) -> int:
         """The size when nobody is writing, with all of it on disk.

@@ -154,6 +154,18 @@ class TestEveryLedger:
         for height in (-1, ledger.tip().height + 1):
             with pytest.raises(NotFoundError):
                 ledger.block(height)
+            assert ledger.find_hash(height) is None
+
+    def test_a_height_is_asked_for_its_hash_alone(
+        self, ledger: Ledger, mine: Mine
+    ) -> None:
+        ledger.send([ledger.compose(b"one")])
+        mine()
+
+        tip = ledger.tip()
+
+        assert ledger.find_hash(tip.height) == tip.hash
+        assert ledger.find_hash(0) == ledger.block(0).hash
 
     def test_a_transaction_is_had_whole_by_its_place(
         self, ledger: Ledger, mine: Mine

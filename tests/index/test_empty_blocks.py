@@ -43,6 +43,9 @@ class Empty:
         hashes = self._hash(height), self._hash(height - 1)
         return Block(height, *hashes, SIGNED_AT + 40 * height, ())
 
+    def find_hash(self, height: int) -> BlockHash | None:
+        return self._hash(height) if 0 <= height <= self.last_height else None
+
     def iter_blocks(self, first: int, last: int) -> Iterator[Block]:
         return map(self.block, range(first, min(last, self.last_height) + 1))
 

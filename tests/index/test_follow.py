@@ -62,6 +62,12 @@ class Reader:
     def block(self, height: int) -> Block:
         return self._alter(self._ledger.block(height))
 
+    def find_hash(self, height: int) -> BlockHash | None:
+        try:
+            return self.block(height).hash
+        except NotFoundError:
+            return None
+
     def iter_blocks(self, first: int, last: int) -> Iterator[Block]:
         return map(self._alter, self._ledger.iter_blocks(first, last))
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from etdb.errors import ConflictError, NotFoundError, UnavailableError
+from etdb.errors import ConflictError, UnavailableError
+from etdb.identity import BlockHash
 from etdb.index.db import Index
 from etdb.index.follow import check, follow, rebuild
 from etdb.ledger.base import Block, Tip
@@ -202,6 +203,9 @@ class Altered:
     def block(self, height: int) -> Block:
         return self._now().block(height)
 
+    def find_hash(self, height: int) -> BlockHash | None:
+        return self._now().find_hash(height)
+
     def iter_blocks(self, first: int, last: int) -> Iterator[Block]:
         return self._now().iter_blocks(first, last)
 
@@ -212,8 +216,8 @@ class Altered:
 class Forgetful(Altered):
     """Does not give the blocks that it counts."""
 
-    def block(self, height: int) -> Block:
-        raise NotFoundError("block", height)
+    def find_hash(self, _height: int) -> BlockHash | None:
+        return None
 
 
 def ending(ledger: MemoryLedger, height: int) -> Altered:

@@ -181,7 +181,7 @@ class _Follower:
             self._refuse_shorter(tip, end)
         held = self._held(min(tip.height, end))
         while held is not None:
-            there = _hash_at(self._ledger, held.height)
+            there = self._ledger.find_hash(held.height)
             if there == held.hash:
                 return held
             below = self._held(held.height - 1)
@@ -193,7 +193,7 @@ class _Follower:
     def _refuse_shorter(self, tip: Tip, end: int) -> NoReturn:
         """The ledger ends further back than it may be undone."""
         held = self._held(end)
-        there = None if held is None else _hash_at(self._ledger, held.height)
+        there = None if held is None else self._ledger.find_hash(held.height)
         if held is not None and there != held.hash:
             self._refuse_deeper(tip, held, there)
         msg = (
@@ -270,18 +270,14 @@ def _following(
             previous = block.hash
 
 
-def _hash_at(ledger: LedgerReader, height: int) -> BlockHash | None:
-    try:
-        return ledger.block(height).hash
-    except NotFoundError:
-        return None
-
-
 def _end(ledger: LedgerReader, to_height: int | None) -> Tip:
     tip = ledger.tip()
     if to_height is None or to_height >= tip.height:
         return tip
-    return Tip(to_height, ledger.block(to_height).hash)
+    there = ledger.find_hash(to_height)
+    if there is None:
+        raise NotFoundError("block at height", to_height)
+    return Tip(to_height, there)
 
 
 def _height(tip: Tip | None, info: LedgerInfo) -> int:

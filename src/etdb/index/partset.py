@@ -34,6 +34,8 @@ from etdb.record.rules import Rejection
 
 _SHORTEST_REFERENCE = 10
 _LONGEST_REFERENCE = 64
+_USUAL_LENGTHS = (_SHORTEST_REFERENCE, _LONGEST_REFERENCE)
+_ALL_LENGTHS = tuple(range(_SHORTEST_REFERENCE, _LONGEST_REFERENCE + 1))
 _AFTER_HEX = "g"
 _FIRST_AWAITED = 1
 
@@ -60,20 +62,36 @@ _AWAITING = text(
         AND parts.first < json_extract(wanted.value, '$[2]') || '{_AFTER_HEX}'
     """
 )
-_MEMBERS = text(
+_UNUSUAL = text(
     f"""
-    WITH RECURSIVE lengths (length) AS (
-        SELECT {_SHORTEST_REFERENCE} UNION ALL
-        SELECT length + 1 FROM lengths WHERE length < {_LONGEST_REFERENCE})
+    SELECT wanted.key FROM json_each(:wanted) AS wanted
+    WHERE EXISTS (
+        SELECT 1 FROM parts
+        WHERE parts.ledger = :ledger
+            AND parts.address = json_extract(wanted.value, '$[0]')
+            AND parts.max = json_extract(wanted.value, '$[1]')
+            AND parts.first
+                > substr(json_extract(wanted.value, '$[2]'), 1, {_SHORTEST_REFERENCE})
+            AND parts.first < json_extract(wanted.value, '$[2]'))
+    """  # noqa: S608 -- all of it is ours
+)
+"""Which of several sets may have references neither shortest nor longest.
+
+It looks at one part of each, however many there are.
+"""
+_MEMBERS = text(
+    """
     SELECT wanted.key AS set_number, parts.height, parts.position, parts.number,
         parts.row, parts.coverage
-    FROM json_each(:wanted) AS wanted CROSS JOIN lengths CROSS JOIN parts
+    FROM json_each(:wanted) AS wanted CROSS JOIN parts
     WHERE parts.ledger = :ledger
         AND parts.address = json_extract(wanted.value, '$[0]')
         AND parts.max = json_extract(wanted.value, '$[1]')
-        AND parts.first = substr(json_extract(wanted.value, '$[2]'), 1, lengths.length)
+        AND parts.first IN (
+            SELECT substr(json_extract(wanted.value, '$[2]'), 1, length.value)
+            FROM json_each(wanted.value, '$[4]') AS length)
         AND parts.number >= json_extract(wanted.value, '$[3]')
-    """  # noqa: S608 -- all of it is ours
+    """
 )
 """The parts of several sets from a number on, the sets one after another."""
 
@@ -187,7 +205,9 @@ class PartSets:
             return
         self._connection.execute(_ADD, added)
         completed = self._advance(self._touched(added))
-        for found, members in self._members(completed, dict.fromkeys(completed, 0)):
+        partly = [found for found, members in completed.items() if 0 not in members]
+        completed.update(self._members(dict.fromkeys(partly, 0)))
+        for found, members in completed.items():
             yield self._join(found, members)
 
     def list_passed(self, to_height: int) -> list[PartSet]:
@@ -221,16 +241,25 @@ class PartSets:
             for row in self._ask(statement, wanted)
         }
 
-    def _advance(self, sets: Mapping[PartSet, int]) -> list[PartSet]:
-        """Note what these sets await now; those that are complete since."""
-        now = {}
-        for found, members in self._members(list(sets), sets):
+    def _advance(self, sets: Mapping[PartSet, int]) -> dict[PartSet, Mapping[int, Any]]:
+        """Note what these sets await now; what was read of those now complete.
+
+        All of it for sets that awaited their first part, the rest of others.
+        """
+        start = {
+            found: 0 if awaits == _FIRST_AWAITED else awaits
+            for found, awaits in sets.items()
+        }
+        now, completed = {}, {}
+        for found, members in self._members(start):
             awaits = sets[found]
             while awaits in members:
                 awaits += 1
             now[found] = awaits
+            if awaits > found.max:
+                completed[found] = members
         self._await(now)
-        return [found for found, awaits in now.items() if awaits > found.max]
+        return completed
 
     def _await(self, sets: Mapping[PartSet, int]) -> None:
         told = [
@@ -247,13 +276,19 @@ class PartSets:
             self._connection.execute(_AWAIT, told)
 
     def _members(
-        self, sets: Sequence[PartSet], start: Mapping[PartSet, int]
+        self, start: Mapping[PartSet, int]
     ) -> Iterator[tuple[PartSet, Mapping[int, Any]]]:
         """Of each set, and each number from its start on, the earliest part.
 
         A set that has none is left out.
         """
-        wanted = [(s.address, s.max, s.first_txid, start[s]) for s in sets]
+        sets = list(start)
+        named = [(s.address, s.max, s.first_txid, start[s]) for s in sets]
+        unusual = {row.key for row in self._ask(_UNUSUAL, named)}
+        wanted = [
+            (*name, _ALL_LENGTHS if number in unusual else _USUAL_LENGTHS)
+            for number, name in enumerate(named)
+        ]
         rows = self._ask(_MEMBERS, wanted)
         for number, group in groupby(rows, key=lambda row: row.set_number):
             members: dict[int, Any] = {}

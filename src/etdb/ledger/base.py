@@ -84,6 +84,12 @@ class LedgerReader(Protocol):
     def block(self, height: int) -> Block:
         """The block at a height. Raises NotFoundError, UnavailableError."""
 
+    def find_hash(self, height: int) -> BlockHash | None:
+        """The hash of the block at a height now; None where there is none.
+
+        Costs little, whatever the block holds. Raises UnavailableError.
+        """
+
     def iter_blocks(self, first: int, last: int) -> Iterator[Block]:
         """The blocks of these heights, in order; ends early where the chain does.
 

@@ -56,6 +56,11 @@ class MemoryLedger:
             raise NotFoundError("block at height", height)
         return self._blocks[height]
 
+    def find_hash(self, height: int) -> BlockHash | None:
+        """The hash of the block at a height, if there is one."""
+        is_there = 0 <= height < len(self._blocks)
+        return self._blocks[height].hash if is_there else None
+
     def iter_blocks(self, first: int, last: int) -> Iterator[Block]:
         """The blocks of these heights, in order; ends early where the chain does."""
         for height in range(first, min(last, self.tip().height) + 1):

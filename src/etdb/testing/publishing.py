@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from etdb.identity import Address
+from etdb.identity import Address, BlockHash
 from etdb.index.db import Index
 from etdb.index.follow import follow
 from etdb.ledger.base import Block, Ledger, LedgerInfo, SignedTransaction, Tip
@@ -150,6 +150,10 @@ class WatchedLedger:
     def block(self, height: int) -> Block:
         """As the ledger's."""
         return self._ledger.block(height)
+
+    def find_hash(self, height: int) -> BlockHash | None:
+        """As the ledger's."""
+        return self._ledger.find_hash(height)
 
     def iter_blocks(self, first: int, last: int) -> Iterator[Block]:
         """As the ledger's."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from etdb.errors import NotAllowedError, NotFoundError, UnavailableError
+from etdb.identity import BlockHash
 from etdb.ledger.base import Block, LedgerInfo, SignedTransaction, Tip
 from etdb.ledger.flo.account import Account, WalletStatus
 from etdb.ledger.flo.block import FloBlock
@@ -115,6 +116,10 @@ class DaemonLedger:
     def block(self, height: int) -> Block:
         """The block at a height. Raises NotFoundError, UnavailableError."""
         return content_of(height, self._reader.raw_block(height))
+
+    def find_hash(self, height: int) -> BlockHash | None:
+        """The hash of the block at a height, if the daemon has one there."""
+        return self._reader.find_hash(height)
 
     def iter_blocks(self, first: int, last: int) -> Iterator[Block]:
         """The blocks of these heights, in order; ends early where the chain does."""

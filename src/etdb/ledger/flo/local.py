@@ -21,7 +21,7 @@ from etdb.errors import (
     NotFoundError,
     UnavailableError,
 )
-from etdb.identity import Address
+from etdb.identity import Address, BlockHash
 from etdb.ledger.base import Block, LedgerInfo, SignedTransaction, Tip
 from etdb.ledger.flo.block import (
     COINBASE_MATURITY,
@@ -169,6 +169,12 @@ class EmbeddedChain:
         """The block at a height. Raises NotFoundError."""
         return content_of(height, self._file.block(height))
 
+    def find_hash(self, height: int) -> BlockHash | None:
+        """The hash of the block at a height, if the chain is that long."""
+        if not 0 <= height <= self.tip().height:
+            return None
+        return self._file.header(height).hash
+
     def iter_blocks(self, first: int, last: int) -> Iterator[Block]:
         """The blocks of these heights, in order; ends early where the chain does."""
         for height, block in self.iter_raw_blocks(first, last):
@@ -246,6 +252,9 @@ class EmbeddedChain:
                 blocks.append(seal(draft, keys.publisher, None))
                 parent = blocks[-1].header
             self._file.append(blocks)
+            for block in blocks:
+                self._take(block)
+            self._offer_coins()
 
     def _accept(self, transactions: Sequence[Transaction]) -> list[_Accepted]:
         """Those that are new, each with its fee; all of them may be mined."""
@@ -285,17 +294,21 @@ class EmbeddedChain:
         if self._settled_height == height:
             return
         while self._settled_height < height:
-            self._settle_block(self._settled_height + 1)
-        if self._keys is not None:
-            self._keys.wallet.load(self._coins, height + 1)
+            self._take(self._file.block(self._settled_height + 1))
+        self._offer_coins()
 
-    def _settle_block(self, height: int) -> None:
-        for transaction in self._file.block(height).transactions:
+    def _take(self, block: FloBlock) -> None:
+        height = self._settled_height + 1
+        for transaction in block.transactions:
             self._coins.apply(transaction, height)
             self._mined.add(transaction.txid_bytes)
             if self._keys is not None:
                 self._keys.wallet.settle(transaction)
         self._settled_height = height
+
+    def _offer_coins(self) -> None:
+        if self._keys is not None:
+            self._keys.wallet.load(self._coins, self._settled_height + 1)
 
     def _writing_keys(self) -> _Keys:
         if self._keys is None:

@@ -1,0 +1,39 @@
+"""Who has a dataset's files, as those who published it have registered.
+
+Hearsay: anybody may publish a record of any dataset and register any gateway.
+Whoever asks there verifies what comes, and asks public addresses alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from etdb.identity import CID, Address
+from etdb.index import queries
+from etdb.index.anchor import find_register
+from etdb.index.db import Index
+
+MAX_PUBLISHERS = 8
+MAX_GATEWAYS = 8
+"""Of one publisher."""
+
+
+def list_hosts(index: Index, root: CID) -> list[str]:
+    """URLs of gateways that are said to have the dataset of a CID, each once.
+
+    What publishers have registered now, of records that are listed; as text
+    that nobody has checked.
+    """
+    found = queries.search(
+        index, f"cid:{root}", sort="oldest", limit=MAX_PUBLISHERS, after=None
+    )
+    addresses = dict.fromkeys(one["publisher"]["address"] for one in found.results)
+    urls = (url for one in addresses for url in _registered(index, Address(one)))
+    return list(dict.fromkeys(urls))
+
+
+def _registered(index: Index, address: Address) -> list[str]:
+    info = (find_register(index, address) or {}).get("info")
+    listed = info.get("gateways") if isinstance(info, Mapping) else None
+    urls = listed if isinstance(listed, list) else []
+    return [url for url in urls if isinstance(url, str)][:MAX_GATEWAYS]

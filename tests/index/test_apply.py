@@ -12,10 +12,11 @@ from sqlalchemy import event, func, select
 from etdb.errors import ConflictError, NotFoundError
 from etdb.identity import BlockHash
 from etdb.index import queries
-from etdb.index.apply import apply_block, apply_blocks, rollback
+from etdb.index.apply import apply_blocks, rollback
 from etdb.index.db import Index, find_tip
+from etdb.index.reading import read_block
 from etdb.index.schema import messages
-from etdb.ledger.base import Tip
+from etdb.ledger.base import Block, LedgerInfo, Tip
 from etdb.record.message import LedgerKind
 from etdb.testing.ledger import MemoryLedger
 from etdb.testing.records import Author, digest_in
@@ -28,6 +29,10 @@ LONG_NUMBER = b'json:{"oip042":' + b"9" * 900_000 + b"}"
 HUGE = b'json:{"oip042":{"publish":{"artifact":{"a":"' + b"x" * 900_000 + b'"}}}}'
 
 
+def apply(index: Index, info: LedgerInfo, *blocks: Block) -> None:
+    apply_blocks(index, info.id, [read_block(info, block) for block in blocks])
+
+
 def test_a_block_brings_its_rows_and_the_tip(
     make_index: Callable[..., Index], ledger: MemoryLedger, author: Author
 ) -> None:
@@ -35,7 +40,7 @@ def test_a_block_brings_its_rows_and_the_tip(
     text = author.publish()
 
     block = ledger.mine(text, "json:{")
-    apply_block(index, ledger.info.id, block)
+    apply(index, ledger.info, block)
 
     assert queries.get_record(index, digest_in(text))["anchor"]["height"] == 1
     assert queries.list_rejected(index).results[0]["code"] == "B1"
@@ -50,11 +55,11 @@ def test_a_block_that_is_not_the_next_is_refused(
     first, second = ledger.mine("a"), ledger.mine("b")
 
     with pytest.raises(ConflictError, match="does not follow the tip"):
-        apply_block(index, ledger.info.id, second)
+        apply(index, ledger.info, second)
 
-    apply_blocks(index, ledger.info.id, [first, second])
+    apply(index, ledger.info, first, second)
     with pytest.raises(ConflictError, match="does not follow the tip"):
-        apply_block(index, ledger.info.id, second)
+        apply(index, ledger.info, second)
 
 
 def test_an_empty_index_begins_with_block_0(
@@ -63,9 +68,9 @@ def test_an_empty_index_begins_with_block_0(
     block = ledger.mine("a")
     with Index.create(tmp_path / "i.sqlite", [ledger.info]) as index:
         with pytest.raises(ConflictError):
-            apply_block(index, ledger.info.id, block)
+            apply(index, ledger.info, block)
 
-        apply_block(index, ledger.info.id, ledger.block(0))
+        apply(index, ledger.info, ledger.block(0))
 
 
 def test_a_block_that_does_not_extend_the_tip_is_refused(
@@ -75,14 +80,18 @@ def test_a_block_that_does_not_extend_the_tip_is_refused(
     stray = replace(ledger.mine("a"), previous=BlockHash("ab" * 32))
 
     with pytest.raises(ConflictError, match="not the tip"):
-        apply_block(index, ledger.info.id, stray)
+        apply(index, ledger.info, stray)
 
 
 def test_a_ledger_that_the_index_does_not_hold_is_not_found(
     make_index: Callable[..., Index], ledger: MemoryLedger
 ) -> None:
     with pytest.raises(NotFoundError):
-        apply_block(make_index(ledger), "another", ledger.mine("a"))
+        apply(
+            make_index(ledger),
+            LedgerInfo("another", ledger.info.kind),
+            ledger.mine("a"),
+        )
 
 
 def test_blocks_that_fail_half_way_leave_the_index_as_it_was(
@@ -97,7 +106,7 @@ def test_blocks_that_fail_half_way_leave_the_index_as_it_was(
     bad = replace(ledger.mine("b"), previous=BlockHash("ab" * 32))
 
     with pytest.raises(ConflictError):
-        apply_blocks(index, ledger.info.id, [good, bad])
+        apply(index, ledger.info, good, bad)
 
     assert dump(index) == before
 
@@ -109,9 +118,7 @@ def test_rows_and_tip_are_one_transaction(
     commits: list[object] = []
     event.listen(index._writers, "commit", commits.append)
 
-    apply_blocks(
-        index, ledger.info.id, [ledger.mine(author.publish()), ledger.mine("b")]
-    )
+    apply(index, ledger.info, ledger.mine(author.publish()), ledger.mine("b"))
 
     assert len(commits) == 1
 
@@ -128,7 +135,7 @@ def test_rolling_back_leaves_what_was_before(
     before = dump(index)
     edit = author.edit(root, 2, strain="edited")
     ledger.mine(edit, author.deactivate(root), author.register("A name"))
-    apply_block(index, ledger.info.id, ledger.block(2))
+    apply(index, ledger.info, ledger.block(2))
     assert dump(index) != before
 
     rollback(index, ledger.info.id, 1)
@@ -160,7 +167,7 @@ def test_without_its_triggers_the_index_would_keep_what_is_gone(
     with index.write() as connection:
         connection.exec_driver_sql(f"DROP TRIGGER {trigger}")
 
-    apply_block(index, ledger.info.id, ledger.mine(author.publish()))
+    apply(index, ledger.info, ledger.mine(author.publish()))
     if trigger == "messages_delete":
         ledger.reorganise(1)
         rollback(index, ledger.info.id, 0)

@@ -18,7 +18,7 @@ from etdb.index import partset
 from etdb.index.db import Index
 from etdb.index.partset import PartSets
 from etdb.record.message import Place
-from etdb.record.parts import encode_part
+from etdb.record.parts import encode_part, parse_part
 from etdb.testing.ledger import MemoryLedger
 from etdb.testing.records import Author
 
@@ -32,12 +32,6 @@ MAX = 900
 
 Batch = Sequence[tuple[str, str]]
 """Texts of parts with the txids that carry them, all in one block."""
-
-
-@pytest.fixture(autouse=True)
-def unsigned(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Signatures cost the same for every part; they are not what is counted."""
-    monkeypatch.setattr(partset, "verify_part", lambda part: None)
 
 
 class Meter:
@@ -76,7 +70,7 @@ def steps_of(index: Index, batches: Sequence[Batch]) -> float:
             sets = PartSets(connection, "memory")
             for position, (carried, txid) in enumerate(batch, 1):
                 place = Place("memory", height, position, Txid(txid), 0)
-                assert sets.add(carried, place) is None
+                sets.add(parse_part(carried), place)
             for _ in sets.complete():
                 pass
         connection.exec_driver_sql("DELETE FROM parts")
@@ -199,7 +193,9 @@ def test_going_back_costs_as_much_for_each_part_however_many_there_are(
             connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
             sets = PartSets(connection, "memory")
             for height, (batch,) in enumerate(sets_that_await_the_same(count), 1):
-                sets.add(batch[0], Place("memory", height, 1, Txid(batch[1]), 0))
+                sets.add(
+                    parse_part(batch[0]), Place("memory", height, 1, Txid(batch[1]), 0)
+                )
                 assert list(sets.complete()) == []
             meter = Meter(connection)
             sets.rewind(sets.list_passed(count))

@@ -16,10 +16,12 @@ from etdb.errors import ConflictError
 from etdb.index.db import Index, find_tip, get_ledger
 from etdb.index.derive import Judged, derive
 from etdb.index.partset import PartSets
+from etdb.index.reading import ReadBlock
 from etdb.index.rows import Row, message_row, rejected_row
 from etdb.index.schema import blocks, messages, parts, rejected
-from etdb.ledger.base import Block, Carried, LedgerInfo, Tip
-from etdb.record.message import Coverage, Kind, LedgerKind, Place, kind_of
+from etdb.ledger.base import Block, LedgerInfo, Tip
+from etdb.record.message import Coverage, LedgerKind, Place
+from etdb.record.parts import Part
 from etdb.record.rules import Rejection, Statement, judge
 
 KEPT_BLOCKS = 2_000
@@ -29,30 +31,26 @@ More than any network lets a reorganisation undo.
 """
 
 
-def apply_block(index: Index, ledger_id: str, block: Block) -> None:
-    """Add the block after the tip. Raises ConflictError if it is not that."""
-    apply_blocks(index, ledger_id, (block,))
-
-
-def apply_blocks(index: Index, ledger_id: str, added: Sequence[Block]) -> None:
+def apply_blocks(index: Index, ledger_id: str, read: Sequence[ReadBlock]) -> None:
     """Add blocks in one transaction: rows, verdicts and tip, or nothing.
 
     Raises ConflictError where a block is not the one after the tip. Whatever
     the blocks carry raises nothing.
     """
-    if not added:
+    if not read:
         return
+    added = [each.block for each in read]
     with index.write() as connection:
         info = get_ledger(connection, ledger_id)
         tip = find_tip(connection, ledger_id)
         _verify_chain(info, tip, added)
         connection.execute(blocks.insert(), [_block_row(info, each) for each in added])
-        reader = _BlockReader(connection, info)
-        for block in added:
-            reader.read(block)
-        reader.finish()
+        rows = _BlockRows(connection, info)
+        for each in read:
+            rows.take(each)
+        rows.finish()
         _forget_empty(connection, ledger_id, tip, added[-1].height)
-        derive(connection, reader.judged)
+        derive(connection, rows.judged)
 
 
 def rollback(index: Index, ledger_id: str, to_height: int) -> None:
@@ -113,22 +111,24 @@ def _forget_empty(
     connection.execute(delete(blocks).where(old, *(~each for each in carries)))
 
 
-class _BlockReader:
+class _BlockRows:
     """Turns the blocks of one ledger into rows, in order."""
 
     def __init__(self, connection: Connection, info: LedgerInfo) -> None:
         self._connection = connection
-        self._ledger_id = info.id
         self._kind: LedgerKind = info.kind
         self._sets = PartSets(connection, info.id)
         self._accepted: list[Row] = []
         self._rejected: list[Row] = []
         self.judged: Judged = {}
 
-    def read(self, block: Block) -> None:
-        """Take what the next block carries."""
-        for carried in block.carried:
-            self._read_message(block, carried)
+    def take(self, read: ReadBlock) -> None:
+        """Take what the next block says."""
+        for said in read.said:
+            if isinstance(said.outcome, Part):
+                self._sets.add(said.outcome, said.place, said.coverage)
+            else:
+                self._note(said.outcome, said.place, said.coverage)
 
     def finish(self) -> None:
         """Add the rows of all that was taken."""
@@ -137,18 +137,6 @@ class _BlockReader:
             self._connection.execute(messages.insert(), self._accepted)
         if self._rejected:
             self._connection.execute(rejected.insert(), self._rejected)
-
-    def _read_message(self, block: Block, carried: Carried) -> None:
-        place = Place(
-            self._ledger_id, block.height, carried.position, carried.txid, block.time
-        )
-        text = carried.data.decode("utf-8", "surrogateescape")
-        if kind_of(text) is Kind.PART:
-            outcome = self._sets.add(text, place, carried.coverage)
-            self._note(outcome, place, carried.coverage)
-        else:
-            judged = judge(text, place=place, ledger_kind=self._kind)
-            self._note(judged, place, carried.coverage)
 
     def _read_completed(self) -> None:
         for completed in self._sets.complete():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,6 +18,7 @@ from etdb.identity import BlockHash
 from etdb.index.apply import apply_blocks, rollback
 from etdb.index.db import Index, find_held, find_tip, replace_index, verify_file
 from etdb.index.dump import list_differences
+from etdb.index.reading import ReadBlock, read_block
 from etdb.ledger.base import Block, LedgerInfo, LedgerReader, Tip
 from etdb.progress import Progress, Silent
 
@@ -142,17 +144,19 @@ class _Follower:
 
     def _read_on(self, tip: Tip | None, last_height: int) -> None:
         """Apply batches for as long as they follow each other and the index."""
-        for batch in _batches(self._ledger, tip, last_height):
-            if self._stop():
-                self._is_stopped = True
-                return
-            with self._writing():
-                if self._tip() != tip:
+        with _ahead(_batches(self._ledger, tip, last_height)) as batches:
+            for batch in batches:
+                if self._stop():
+                    self._is_stopped = True
                     return
-                apply_blocks(self._index, self._info.id, batch)
-            self._progress.advance(len(batch))
-            self._applied += len(batch)
-            tip = Tip(batch[-1].height, batch[-1].hash)
+                with self._writing():
+                    if self._tip() != tip:
+                        return
+                    apply_blocks(self._index, self._info.id, batch)
+                self._progress.advance(len(batch))
+                self._applied += len(batch)
+                last = batch[-1].block
+                tip = Tip(last.height, last.hash)
 
     def _step_back(self) -> Tip | None:
         """The last block that both hold, after undoing what only the index holds."""
@@ -234,14 +238,30 @@ class _Follower:
             return find_held(connection, self._info.id, height)
 
 
+@contextlib.contextmanager
+def _ahead(batches: Iterator[list[ReadBlock]]) -> Iterator[Iterator[list[ReadBlock]]]:
+    """The batches, each read in a thread while the one before is applied."""
+    with ThreadPoolExecutor(1, "etdb-follow") as thread:
+        yield _one_ahead(thread, batches)
+
+
+def _one_ahead(
+    thread: ThreadPoolExecutor, batches: Iterator[list[ReadBlock]]
+) -> Iterator[list[ReadBlock]]:
+    coming = thread.submit(next, batches, None)
+    while (batch := coming.result()) is not None:
+        coming = thread.submit(next, batches, None)
+        yield batch
+
+
 def _batches(
     ledger: LedgerReader, tip: Tip | None, last_height: int
-) -> Iterator[list[Block]]:
+) -> Iterator[list[ReadBlock]]:
     """Blocks that follow the tip and each other, as many at once as one batch."""
-    batch: list[Block] = []
+    batch: list[ReadBlock] = []
     messages = size_bytes = 0
     for block in _following(ledger, tip, last_height):
-        batch.append(block)
+        batch.append(read_block(ledger.info, block))
         messages += len(block.carried)
         size_bytes += sum(len(carried.data) for carried in block.carried)
         if (

@@ -23,13 +23,13 @@ from sqlalchemy import TextClause, bindparam, select, text, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine import Connection
 
-from etdb.errors import InvalidMessageError, InvalidSignatureError
+from etdb.errors import InvalidMessageError
 from etdb.identity import Address, Txid
 from etdb.index.rows import Row, place_row
 from etdb.index.schema import parts
 from etdb.record.canonical import MAX_TEXT_BYTES, refuse
 from etdb.record.message import Coverage, Place
-from etdb.record.parts import Part, join, parse_part, verify_part
+from etdb.record.parts import Part, join, parse_part
 from etdb.record.rules import Rejection
 
 _SHORTEST_REFERENCE = 10
@@ -174,14 +174,9 @@ class PartSets:
         self._at_hand: dict[tuple[int, int], tuple[Part, Place]] = {}
 
     def add(
-        self, carried: str, place: Place, coverage: Coverage = Coverage.COVERED
-    ) -> Rejection | None:
-        """Take a text that claims to be a part; what is wrong with it, if so."""
-        try:
-            part = parse_part(carried)
-            verify_part(part)
-        except (InvalidMessageError, InvalidSignatureError) as exc:
-            return Rejection(str(exc.facts.get("rule", "R7")), exc.message)
+        self, part: Part, place: Place, coverage: Coverage = Coverage.COVERED
+    ) -> None:
+        """Take a part that its address signed."""
         self._at_hand[place.height, place.position] = part, place
         is_first = part.index == 0
         self._new.append(
@@ -196,7 +191,6 @@ class PartSets:
                 "text": part.text,
             }
         )
-        return None
 
     def complete(self) -> Iterator[Completed]:
         """Keep the parts taken since the last call; the sets they complete."""

@@ -23,7 +23,6 @@ from etdb.identity import (
     parse_address,
     parse_block_hash,
     parse_digest,
-    parse_txid,
 )
 
 V0 = "QmUNLLsPACCz1vLxQVkXqqLX5R1X345qqfHbsf67hvA3Nn"
@@ -31,7 +30,7 @@ V1 = "bafybeiczsscdsbs7ffqz55asqdf3smv6klcw3gofszvwlyarci47bgf354"
 PUBLISHER = "FTSTq8xx8yWUKJA5E3bgXLzZqqG9V6dvnr"
 
 
-@pytest.mark.parametrize("parse", [parse_txid, parse_block_hash, parse_digest])
+@pytest.mark.parametrize("parse", [parse_block_hash, parse_digest])
 def test_ids_are_64_lower_case_hex_digits(parse: object) -> None:
     assert callable(parse)
     assert parse("0a" * 32) == "0a" * 32

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import sqlite3
 import struct
 import tempfile
 import time
@@ -95,6 +96,27 @@ def disk_errors(path: Path, action: str = "write") -> Iterator[None]:
         raise UnavailableError(
             msg, hint="free some space or mend the permissions, then repeat"
         ) from exc
+
+
+@contextlib.contextmanager
+def sql_errors(path: Path, *, hint: str) -> Iterator[None]:
+    """Turn SQLite's errors into ours; `hint` is what to do with a broken file.
+
+    Raises UnavailableError where a full or locked disk may be tried again,
+    BrokenIndexError for all else.
+    """
+    try:
+        yield
+    except sqlite3.ProgrammingError:
+        raise  # a mistake of ours, such as a use after closing
+    except sqlite3.OperationalError as exc:
+        msg = f"cannot use {path}: {exc}"
+        raise UnavailableError(
+            msg, hint="free some space or wait for other programs, then repeat"
+        ) from exc
+    except sqlite3.DatabaseError as exc:
+        msg = f"{path} is broken: {exc}"
+        raise BrokenIndexError(msg, hint=hint) from exc
 
 
 class Log:

@@ -80,7 +80,7 @@ def test_a_copy_that_lost_its_content_signature_does_not_lower_the_class(
     index = make_index(ledger)
 
     assert class_of(index, text) == "A"
-    assert queries.get_text(index, digest_in(text)) == text
+    assert queries.get_record(index, digest_in(text))["text"] == text
 
 
 def old_pair(author: Author) -> tuple[str, str]:
@@ -217,7 +217,7 @@ def test_a_strangers_edit_changes_nothing(
     ledger.mine(root, edit)
     index = make_index(ledger)
 
-    assert queries.get_text(index, digest_in(root)) == root
+    assert queries.get_record(index, digest_in(root))["text"] == root
     with pytest.raises(NotFoundError):
         queries.get_record(index, digest_in(edit))
 

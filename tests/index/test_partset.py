@@ -130,7 +130,7 @@ def test_the_earliest_part_of_a_number_counts(
     ledger.mine(forged, shorter)
     ledger.send(sent[2:])
 
-    assert queries.get_text(make_index(ledger), digest_in(text)) == text
+    assert queries.get_record(make_index(ledger), digest_in(text))["text"] == text
 
 
 def test_what_a_set_that_is_complete_gets_later_changes_nothing(
@@ -173,7 +173,7 @@ def test_two_sets_whose_txids_begin_alike_are_kept_apart(
     index = make_index(ledger)
 
     for text, first in zip(texts, ground, strict=True):
-        assert queries.get_text(index, digest_in(text)) == text
+        assert queries.get_record(index, digest_in(text))["text"] == text
         assert queries.get_record(index, first.txid)["id"] == digest_in(text)
 
 
@@ -192,7 +192,7 @@ def test_short_references_to_a_ground_txid_join_both_sets(
     ledger.mine(*pieces[1:])
     index = make_index(ledger)
 
-    assert queries.get_text(index, digest_in(text)) == text
+    assert queries.get_record(index, digest_in(text))["text"] == text
     assert [row["code"] for row in queries.list_rejected(index).results] == ["R7"]
 
 
@@ -214,7 +214,7 @@ def test_a_part_0_that_came_under_another_txid_begins_no_set_of_the_others(
     follow(index, ledger)
 
     assert anchors(index) == [(2, len(again), "cd" * 32)]
-    assert queries.get_text(index, digest_in(text)) == text
+    assert queries.get_record(index, digest_in(text))["text"] == text
 
 
 def test_a_txid_that_comes_twice_is_one_set(

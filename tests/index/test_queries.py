@@ -309,7 +309,7 @@ def test_a_record_is_found_by_everything_that_names_it(
         f"/records/{digest[:8]}/",
     ):
         assert queries.get_record(index, name)["id"] == digest
-        assert queries.get_text(index, name) == texts["coli"]
+        assert queries.get_record(index, name)["text"] == texts["coli"]
 
 
 @pytest.mark.parametrize(
@@ -319,8 +319,6 @@ def test_a_record_is_found_by_everything_that_names_it(
 def test_what_names_no_record_is_not_found(index: Index, name: str) -> None:
     with pytest.raises(NotFoundError):
         queries.get_record(index, name)
-    with pytest.raises(NotFoundError):
-        queries.get_text(index, name)
 
 
 def test_a_beginning_of_several_ids_lists_them(

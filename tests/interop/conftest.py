@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import shutil
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, Any
 
 import pytest
 import urllib3
 
-from etdb.durable import lock
+from etdb.errors import UnavailableError
 from etdb.identity import Txid
 from etdb.ledger.flo.block import COIN_SAT, FloBlock
 from etdb.ledger.flo.tx import Transaction
 from etdb.testing.mining import FloChain, RefusedError
+from etdb.testing.npm import install
 
 HERE = Path(__file__).resolve().parent
 CACHE = HERE.parent.parent / ".cache"
 API_KEY = "test"
+
+Obtain = Callable[[Callable[[], Path]], Path]
 
 
 @dataclass(frozen=True)
@@ -55,42 +56,25 @@ class Fcoin:
 
 
 @pytest.fixture(scope="session")
-def fcoin_folder() -> Path:
-    """fcoin from its lock file, JavaScript only; installed once into .cache."""
-    for program in ("node", "npm"):
-        if shutil.which(program) is None:
-            give_up(f"{program} is missing: install Node.js 18 or later with npm")
-    files = [HERE / "fcoin" / name for name in ("package.json", "package-lock.json")]
-    wanted = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
-    folder = CACHE / "fcoin"
-    folder.mkdir(parents=True, exist_ok=True)
-    with lock(CACHE / "fcoin.lock", "installing fcoin", wait_s=300):
-        done = folder / "installed"
-        if not done.exists() or done.read_text("utf-8") != wanted:
-            for file in files:
-                shutil.copy(file, folder)
-            install(folder)
-            done.write_text(wanted, "utf-8")
-    return folder
+def obtain() -> Obtain:
+    """Get a program; where that cannot be, fail in CI and skip elsewhere."""
+
+    def obtain(get: Callable[[], Path]) -> Path:
+        try:
+            return get()
+        except UnavailableError as error:
+            said = f"{error.message}; {error.hint}" if error.hint else error.message
+            if os.environ.get("CI") == "true":
+                pytest.fail(said)
+            pytest.skip(said)
+
+    return obtain
 
 
-def install(folder: Path) -> None:
-    """No script of any package is run."""
-    npm = subprocess.run(
-        ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if npm.returncode != 0:
-        give_up(f"npm could not install fcoin: {npm.stderr[-500:]}")
-
-
-def give_up(reason: str) -> NoReturn:
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
+@pytest.fixture(scope="session")
+def fcoin_folder(obtain: Obtain) -> Path:
+    """fcoin, JavaScript only."""
+    return obtain(lambda: install(HERE / "fcoin", CACHE))
 
 
 @pytest.fixture

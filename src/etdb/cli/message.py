@@ -16,6 +16,7 @@ from etdb.cli.options import JsonOption
 from etdb.cli.terminal import show, show_facts, show_json
 from etdb.errors import InvalidDataError
 from etdb.identity import Address, encode_address, parse_address
+from etdb.ledger.flo.fee import show_flo
 from etdb.ledger.flo.script import coverage_of, find_unlock
 from etdb.ledger.flo.tx import Transaction
 from etdb.record.explain import Explanation, Joined, explain, explain_parts
@@ -35,7 +36,6 @@ _COVERAGE = {
     " from the transaction alone",
 }
 _P2SH = (94, 58)
-_COIN_SAT = 10**8
 _MAX_CELL_CHARACTERS = 400
 
 
@@ -243,7 +243,7 @@ def _transaction_facts(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         by = "new coins" if item["is_coinbase"] else item["spends"]
         yield f"input {number}", f"{by}  {_either(item['addresses'])}"
     for number, item in enumerate(facts["outputs"]):
-        value = f"{item['value_sat'] / _COIN_SAT:.8f} FLO"
+        value = show_flo(item["value_sat"])
         yield f"output {number}", f"{value}  {_either(item['addresses'])}"
     size, encoding = facts["flo_data_bytes"], facts["flo_data_encoding"]
     yield "floData", f"{size:,} bytes, {encoding}"

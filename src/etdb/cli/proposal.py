@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from etdb.cli.publication import (
-    fee_text,
     open_publisher,
     result_text,
     resume,
@@ -22,6 +21,7 @@ from etdb.cli.terminal import (
 )
 from etdb.errors import EtdbError
 from etdb.index import queries
+from etdb.ledger.flo.fee import show_flo
 from etdb.node import Node
 from etdb.publish.publisher import Outcome, Proposal, Published, Publisher
 
@@ -92,7 +92,7 @@ def _show(proposal: Proposal) -> None:
         ("Record", f"{draft.record[:12]} {proposal.title}".strip()),
         ("Signed by", draft.address),
         ("Parts", str(proposal.cost.parts)),
-        ("Fee", fee_text(proposal.cost.fee_sat)),
+        ("Fee", show_flo(proposal.cost.fee_sat)),
     ]
     show_facts(facts if draft.record else facts[1:])
     for change in proposal.changes:

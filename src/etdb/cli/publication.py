@@ -22,12 +22,11 @@ from etdb.cli.terminal import (
 )
 from etdb.errors import EtdbError
 from etdb.lab.folder import Dataset, read_dataset
+from etdb.ledger.flo.fee import show_flo
 from etdb.node import Node
 from etdb.publish.plan import verify_distinct
 from etdb.publish.publisher import Outcome, Plan, PlanState, Published, Publisher
 from etdb.record.model import FIELDS
-
-SAT_PER_FLO = 100_000_000
 
 Thing = TypeVar("Thing")
 Done = TypeVar("Done")
@@ -190,11 +189,6 @@ _DONE = {
 }
 
 
-def fee_text(fee_sat: int) -> str:
-    """A fee with its unit."""
-    return f"{fee_sat / SAT_PER_FLO:.8f} FLO"
-
-
 def _question(plans: Sequence[Plan]) -> str:
     new = [plan for plan in plans if plan.state is PlanState.NEW]
     edits = len(plans) - len(new)
@@ -237,7 +231,7 @@ def _plan_facts(plan: Plan) -> Iterator[tuple[str, str]]:
     yield "Files", f"{len(plan.cids)}, {human_size(plan.size_bytes)}"
     yield "CID", str(plan.cid)
     yield "Parts", str(plan.parts)
-    yield "Fee", fee_text(plan.fee_sat)
+    yield "Fee", show_flo(plan.fee_sat)
 
 
 def summary(one: Published) -> dict[str, object]:

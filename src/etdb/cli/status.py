@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from etdb.cli.options import JsonOption, NodeOption, open_node
 from etdb.cli.terminal import human_size, show_facts, show_json
+from etdb.ledger.flo.fee import show_flo
 
-SAT_PER_FLO = 100_000_000
 _AMOUNT = re.compile(r" sat(?= per kb|$)")
 
 
@@ -45,7 +45,7 @@ def list_lines(value: object, label: str = "") -> list[tuple[str, str]]:
         lines = [line for name, item in numbered for line in list_lines(item, name)]
         return lines or [(label, "none")]
     if isinstance(value, int) and _AMOUNT.search(label):
-        return [(_AMOUNT.sub("", label), f"{value / SAT_PER_FLO:,.8f} FLO")]
+        return [(_AMOUNT.sub("", label), show_flo(value))]
     return [(label, _text(label, value))]
 
 

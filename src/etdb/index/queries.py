@@ -146,14 +146,6 @@ def get_record(index: Index, id_text: str) -> RecordView:
         return _record(connection, find_id(connection, id_text))
 
 
-def get_text(index: Index, id_text: str) -> str:
-    """The verbatim text of a record's current version. Raises as get_record."""
-    with index.read() as connection:
-        record_id = find_id(connection, id_text)
-        found = connection.execute(_NAMED.where(records.c.id == record_id)).one()
-        return str(_current_message(connection, found).text)
-
-
 def find_by_sid(index: Index, address: Address, sid: str) -> RecordView | None:
     """The record that an address published under a lab's own id.
 

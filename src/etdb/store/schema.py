@@ -18,9 +18,10 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
+from etdb import durable
 from etdb.errors import BrokenIndexError, UnavailableError
 
 APPLICATION_ID = 0x65746462
@@ -74,6 +75,12 @@ _STATEMENTS = (
 )
 
 
+sql_errors = partial(
+    durable.sql_errors, hint="move it away and publish again: files are read anew"
+)
+"""SQLite's errors as ours."""
+
+
 def write_schema(path: Path) -> None:
     """Make the tables in a new file; nothing is left where that fails."""
     try:
@@ -95,22 +102,3 @@ def verify_schema(path: Path, connection: sqlite3.Connection) -> None:
     if (application, version) != (APPLICATION_ID, SCHEMA_VERSION):
         msg = f"{path} is no store of version {SCHEMA_VERSION}"
         raise BrokenIndexError(msg, hint="move it away and publish again")
-
-
-@contextlib.contextmanager
-def sql_errors(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into ours: a full or busy disk may be tried again."""
-    try:
-        yield
-    except sqlite3.ProgrammingError:
-        raise  # a mistake of ours, such as a use after closing
-    except sqlite3.OperationalError as exc:
-        msg = f"cannot use {path}: {exc}"
-        raise UnavailableError(
-            msg, hint="free some space or wait for other programs, then repeat"
-        ) from exc
-    except sqlite3.DatabaseError as exc:
-        msg = f"{path} is broken: {exc}"
-        raise BrokenIndexError(
-            msg, hint="move it away and publish again: files are read anew"
-        ) from exc

@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from etdb.errors import InvalidDataError
+from etdb.ledger.flo.block import COIN_SAT
 from etdb.ledger.flo.tx import Transaction
 from etdb.testing.mining import FloChain, RefusedError
 
@@ -29,7 +30,6 @@ Dialect = Literal["flod", "fcoin"]
 LOGIN = ("flo", "not to be shown")
 """User and password."""
 _SPACES = b" " * 65_536
-_SAT_PER_FLO = 100_000_000
 
 
 @dataclass
@@ -153,7 +153,7 @@ class FakeDaemon:
         return transaction.txid
 
     def _network(self) -> dict[str, Any]:
-        return {"version": 1, "relayfee": self.chain.sat_per_kb / _SAT_PER_FLO}
+        return {"version": 1, "relayfee": self.chain.sat_per_kb / COIN_SAT}
 
     def _decide(self) -> None:
         """Take or refuse what was sent: fcoin answers before it does."""

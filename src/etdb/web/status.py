@@ -11,11 +11,10 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
+from etdb.ledger.flo.fee import show_flo
 from etdb.web import text
 
 Status = Mapping[str, Any]
-
-SAT_PER_FLO = 100_000_000
 
 _PLAIN = (
     "lab publisher records species labs withdrawn unattested rejected files "
@@ -50,11 +49,8 @@ def without_places(said: str) -> str:
 
 
 def flo(amount_sat: int | None) -> str:
-    """An amount as people read it: 150000000 is `1.5 FLO`."""
-    if amount_sat is None:
-        return "unknown"
-    digits = f"{amount_sat / SAT_PER_FLO:,.8f}".rstrip("0").removesuffix(".")
-    return f"{digits} FLO".replace("-", "−")
+    """An amount as people read it, where it is known."""
+    return "unknown" if amount_sat is None else show_flo(amount_sat)
 
 
 def reading(ledger: Mapping[str, Any]) -> str:

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
-import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
-from etdb.durable import lock
-from etdb.errors import UnavailableError
 from etdb.testing.kubo import build_kubo
+from etdb.testing.npm import install
 
 HERE = Path(__file__).resolve().parent
 CACHE = HERE.parent.parent.parent / ".cache"
+
+Obtain = Callable[[Callable[[], Path]], Path]
 
 
 @dataclass(frozen=True)
@@ -35,44 +33,15 @@ class Published:
 
 
 @pytest.fixture(scope="session")
-def kubo_program() -> Path:
+def kubo_program(obtain: Obtain) -> Path:
     """The `ipfs` program; built once into .cache."""
-    try:
-        return build_kubo(HERE / "kubo", CACHE)
-    except UnavailableError as error:
-        give_up(error.message)
+    return obtain(lambda: build_kubo(HERE / "kubo", CACHE))
 
 
 @pytest.fixture(scope="session")
-def helia() -> Path:
-    """Helia from its lock file, installed once into .cache; no script is run."""
-    for program in ("node", "npm"):
-        if shutil.which(program) is None:
-            give_up(f"{program} is missing: install Node.js 20 or later with npm")
-    files = [path for path in sorted((HERE / "helia").iterdir()) if path.is_file()]
-    wanted = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
-    folder = CACHE / "helia"
-    folder.mkdir(parents=True, exist_ok=True)
-    with lock(CACHE / "helia.lock", "installing Helia", wait_s=600):
-        done = folder / "installed"
-        if not done.exists() or done.read_text("utf-8") != wanted:
-            for file in files:
-                shutil.copy(file, folder)
-            run_npm(folder)
-            done.write_text(wanted, "utf-8")
-    return folder
-
-
-def run_npm(folder: Path) -> None:
-    npm = subprocess.run(
-        ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if npm.returncode != 0:
-        give_up(f"npm could not install Helia: {npm.stderr[-500:]}")
+def helia(obtain: Obtain) -> Path:
+    """Helia and the script that asks it."""
+    return obtain(lambda: install(HERE / "helia", CACHE))
 
 
 @pytest.fixture
@@ -94,9 +63,3 @@ def published(lab: Any, tmp_path: Path) -> Published:
     ).json
     cid = lab.ok("show", done["id"], "--json").json["cid"]
     return Published(lab, done["id"], cid, files, folder)
-
-
-def give_up(reason: str) -> NoReturn:
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)

@@ -6,23 +6,23 @@ is run. What they ask for is published by the real command line.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
-from etdb.durable import lock
+from etdb.testing.npm import install
 
 HERE = Path(__file__).resolve().parent
 CACHE = HERE.parent.parent.parent / ".cache"
 COMMAND_LINE = HERE.parent.parent / "conftest.py"
+Obtain = Callable[[Callable[[], Path]], Path]
 NOTES = "ice too thick at the border, and " * 30
 
 
@@ -71,55 +71,23 @@ class Served:
         return f"{self.url}/alexandria/v2"
 
 
-def installed(name: str) -> Package:
-    scripts = HERE / name
-    for program in ("node", "npm"):
-        if shutil.which(program) is None:
-            give_up(f"{program} is missing: install Node.js 18 or later with npm")
-    files = [scripts / file for file in ("package.json", "package-lock.json")]
-    wanted = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
-    folder = CACHE / name
-    folder.mkdir(parents=True, exist_ok=True)
-    with lock(CACHE / f"{name}.lock", f"installing {name}", wait_s=300):
-        done = folder / "installed"
-        if not done.exists() or done.read_text("utf-8") != wanted:
-            shutil.copytree(scripts, folder, dirs_exist_ok=True)
-            run_npm(folder)
-            done.write_text(wanted, "utf-8")
-    return Package(folder, scripts)
-
-
-def run_npm(folder: Path) -> None:
-    npm = subprocess.run(
-        ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if npm.returncode != 0:
-        give_up(f"npm could not install {folder.name}: {npm.stderr[-500:]}")
-
-
-def give_up(reason: str) -> NoReturn:
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
+def installed(obtain: Obtain, name: str) -> Package:
+    return Package(obtain(lambda: install(HERE / name, CACHE)), HERE / name)
 
 
 @pytest.fixture(scope="session")
-def js_oip() -> Package:
-    return installed("js_oip")
+def js_oip(obtain: Obtain) -> Package:
+    return installed(obtain, "js_oip")
 
 
 @pytest.fixture(scope="session")
-def oip_js() -> Package:
-    return installed("oip_js")
+def oip_js(obtain: Obtain) -> Package:
+    return installed(obtain, "oip_js")
 
 
 @pytest.fixture(scope="session")
-def oip_index() -> Package:
-    return installed("oip_index")
+def oip_index(obtain: Obtain) -> Package:
+    return installed(obtain, "oip_index")
 
 
 @pytest.fixture(scope="session")

@@ -12,13 +12,13 @@ and frees what it spent; all else is as before.
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
-from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from etdb.errors import BrokenIndexError, UnavailableError
+from etdb import durable
+from etdb.errors import BrokenIndexError
 from etdb.ledger.base import Tip
 from etdb.ledger.flo.block import COIN_SAT, FloBlock, show_hash
 from etdb.ledger.flo.tx import OutPoint, Transaction
@@ -62,6 +62,10 @@ _TABLES = (
     f"PRAGMA application_id = {_APPLICATION_ID}",
     f"PRAGMA user_version = {_VERSION}",
 )
+
+
+sql_errors = partial(durable.sql_errors, hint=_HINT)
+"""SQLite's errors as ours."""
 
 
 class Book(NamedTuple):
@@ -215,20 +219,3 @@ def undo(db: sqlite3.Connection, height: int) -> None:
         (height,),
     )
     db.execute("UPDATE own SET height = NULL WHERE height > ?", (height,))
-
-
-@contextlib.contextmanager
-def sql_errors(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into ours: a full or locked file may be tried again."""
-    try:
-        yield
-    except sqlite3.ProgrammingError:
-        raise  # a mistake of ours, such as a use after closing
-    except sqlite3.OperationalError as exc:
-        msg = f"cannot use {path}: {exc}"
-        raise UnavailableError(
-            msg, hint="free some space or wait for other programs, then repeat"
-        ) from exc
-    except sqlite3.DatabaseError as exc:
-        msg = f"{path} is broken: {exc}"
-        raise BrokenIndexError(msg, hint=_HINT) from exc

@@ -65,7 +65,7 @@ def records_left(balance_sat: int, record_fee_sat: int) -> int:
 
 
 def show_flo(amount_sat: int) -> str:
-    """An amount as people read it: `1.5 FLO`."""
-    whole, rest = divmod(amount_sat, COIN_SAT)
-    text = f"{whole}.{rest:08d}".rstrip("0").removesuffix(".")
-    return f"{text} FLO"
+    """An amount as people read it: `1.5 FLO`, `−12,000 FLO`."""
+    whole, rest = divmod(abs(amount_sat), COIN_SAT)
+    text = f"{whole:,}.{rest:08d}".rstrip("0").removesuffix(".")
+    return f"{'−' if amount_sat < 0 else ''}{text} FLO"

@@ -11,10 +11,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bench import Figure, alternate, size_bytes
 from etdb.identity import CID
@@ -192,7 +193,32 @@ def _gateway(program: Path, base: Path, path: Path) -> list[Figure]:
                 figures.append(
                     _figure(what, "Kubo that does not hash", rates, at_least)
                 )
+            figures.append(_pinning(kubo, base, sides))
     return figures
+
+
+def _pinning(served: Kubo, base: Path, sides: Sides) -> Figure:
+    """Kubo fetches the file from us over HTTP, and from Kubo over bitswap."""
+    by_http = {"Routing": {"Type": "delegated", "DelegatedRouters": [sides.ours]}}
+    peers = served.run("id", "-f", "<addrs>").split()
+
+    def pinned(settings: Mapping[str, Any], peers: Sequence[str]) -> float:
+        """Bytes per second, into an empty repository."""
+        with tempfile.TemporaryDirectory(dir=base) as folder:
+            kubo = Kubo.create(
+                served.program, Path(folder, "repo"), profile=PROFILE, settings=settings
+            )
+            with kubo.running():
+                for peer in peers:
+                    kubo.run("swarm", "connect", peer)
+                started = time.perf_counter()
+                kubo.run("pin", "add", sides.cid)
+                return size_bytes() / (time.perf_counter() - started)
+
+    rates = alternate(
+        [lambda: pinned(by_http, ()), lambda: pinned({}, peers[:1])], rounds=3
+    )
+    return _figure("Kubo pins a file over HTTP", "from Kubo, by bitswap", rates, None)
 
 
 @contextmanager

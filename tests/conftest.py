@@ -119,7 +119,7 @@ def _url_said(process: subprocess.Popen[str]) -> str:
     said = ""
     for line in process.stderr:
         said += line
-        found = re.search(r"http://127\.0\.0\.1:\d+", line)
+        found = re.search(r"https?://127\.0\.0\.1:\d+", line)
         if found is not None:
             return found.group()
     pytest.fail(f"etdb serve ended early: {said}")

@@ -35,11 +35,6 @@ SHA2_256 = 0x12
 _ONE_BYTE = tuple(bytes([number]) for number in range(0x80))
 
 
-def parse_txid(text: str) -> Txid:
-    """A transaction id: 64 lower-case hex digits. Raises InvalidDataError."""
-    return Txid(_parse_hex64("transaction id", text))
-
-
 def parse_block_hash(text: str) -> BlockHash:
     """A block hash: 64 lower-case hex digits. Raises InvalidDataError."""
     return BlockHash(_parse_hex64("block hash", text))
@@ -203,14 +198,8 @@ class CID:
 
     def to_bytes(self) -> bytes:
         """The binary form, as it stands in dag-pb links and CARs."""
-        multihash = (
-            encode_varint(self.hash_code)
-            + encode_varint(len(self.digest))
-            + self.digest
-        )
-        if self.version == 0:
-            return multihash
-        return encode_varint(self.version) + encode_varint(self.codec) + multihash
+        size = len(self.digest)
+        return _prefix(self.version, self.codec, self.hash_code, size) + self.digest
 
     def to_v1(self) -> CID:
         """The same content under version 1."""
@@ -221,6 +210,13 @@ class CID:
             return encode_base58(self.to_bytes())
         text = base64.b32encode(self.to_bytes()).decode("ascii")
         return "b" + text.lower().rstrip("=")
+
+
+@lru_cache(maxsize=64)
+def _prefix(version: int, codec: int, hash_code: int, size: int) -> bytes:
+    """What stands before the digest in a CID's binary form."""
+    numbers = (hash_code, size) if version == 0 else (version, codec, hash_code, size)
+    return b"".join(map(encode_varint, numbers))
 
 
 def _decode_multibase(text: str) -> bytes:

@@ -26,6 +26,7 @@ from etdb.identity import Address
 from etdb.index import follow, queries
 from etdb.index.db import Index, find_tip
 from etdb.index.followed import FollowedLedgers, verify_whole
+from etdb.index.hosts import list_hosts
 from etdb.index.oip import OipIndex
 from etdb.ledger.base import Ledger, LedgerReader
 from etdb.ledger.flo.local import EmbeddedChain
@@ -236,6 +237,7 @@ class Node:
             status=self.status,
             banner=self.settings.serve.banner,
             addresses=listed(self.settings.serve.addresses),
+            hosts=lambda cid: list_hosts(self.index, cid),
             follow=lambda stop: self.follow(stop=stop),
             oip=OipIndex(self.index, self._raw_transaction),
         )
@@ -385,15 +387,13 @@ class Node:
 
     def serve(self, on_ready: Callable[[str], None]) -> None:
         """Serve pages, API and files until stopped."""
-        from etdb.web.app import create_app  # noqa: PLC0415 - loads FastAPI
-        from etdb.web.server import serve  # noqa: PLC0415 - loads uvicorn
+        from etdb.serving import serve_site  # noqa: PLC0415 - loads FastAPI
 
         with durable.lock(self.folder / "locks" / "serve.lock", "etdb serve"):
             # A daemon may be down, and a first scan takes hours: the site
             # follows while it serves.
             self._verify_chain_is_whole()
-            chosen = self.settings.serve
-            serve(create_app(self.site()), chosen.host, chosen.port, on_ready)
+            serve_site(self.site(), self.folder, self.settings.serve, on_ready)
 
 
 def _no_lock(_purpose: str) -> contextlib.AbstractContextManager[None]:

@@ -62,6 +62,22 @@ class ServeSettings:
     port: int = _setting(
         8000, "The port to listen on; 0 is any free one.", among=range(2**16)
     )
+    certificate: str = _setting(
+        "",
+        "The PEM file of a TLS certificate and its chain, to serve https and HTTP/2; a "
+        "relative path is one in this folder; read at the start; empty is plain HTTP.",
+    )
+    key_file: str = _setting(
+        "",
+        "The PEM file of the certificate's private key; empty is the certificate's own "
+        "file.",
+    )
+    max_streams: int = _setting(
+        128,
+        "How many downloads are sent at once, each with 5 to 7 MB in memory; who "
+        "comes after is asked to come again.",
+        among=_FROM_ONE,
+    )
     banner: str = _setting("", "A sentence shown at the top of every page.")
     addresses: str = _setting(
         "",
@@ -124,6 +140,16 @@ class GetSettings:
     )
     gateways: str = _setting(
         "", "IPFS gateways to take bytes from as well, with commas between them."
+    )
+    routers: str = _setting(
+        "",
+        "Routers (`/routing/v1`) to ask who else has a dataset, with commas between "
+        "them; the node that is asked for the record always is one.",
+    )
+    allow_private: bool = _setting(
+        False,
+        "Whether places that routers and registers name may be private addresses, and "
+        "without https; for labs with a network of their own.",
     )
 
 

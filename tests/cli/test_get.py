@@ -126,6 +126,41 @@ def test_gateways_alone_are_enough_where_the_node_has_no_files(
     assert all(file["sources"] == [rich.url] for file in told["files"])
 
 
+@pytest.mark.parametrize("is_allowed", [True, False])
+def test_whom_the_node_s_router_names_is_drawn_on(
+    etdb: Any, record: Any, serve: Any, world: World, tmp_path: Path, is_allowed: bool
+) -> None:
+    poor, rich = serve(Fault("status", on="/ipfs/", at=404)), serve()
+    path = f"/routing/v1/providers/{CID.parse(record['cid'])}"
+    world.answers[path] = poor.answers[path] = {"Providers": [_provider(rich.url)]}
+    words = ["get", record["id"], "--from", poor.url, "-o", tmp_path / "got", "--json"]
+
+    done = etdb.run(*words, *(["--allow-private"] if is_allowed else []))
+
+    if is_allowed:
+        assert on_disk(tmp_path / "got") == FILES
+        assert all(file["sources"] == [rich.url] for file in done.json["files"])
+    else:
+        assert done.status == 4
+        assert not any("/ipfs/" in line for line in rich.requests)
+
+
+def test_settings_name_routers_and_allow_private_places(
+    etdb: Any, record: Any, serve: Any, world: World, tmp_path: Path
+) -> None:
+    poor, rich = serve(Fault("status", on="/ipfs/", at=404)), serve()
+    path = f"/routing/v1/providers/{CID.parse(record['cid'])}"
+    answers = {path: {"Providers": [_provider(rich.url)]}}
+    with FakeGateway(MemoryStore(), answers=answers) as router:
+        etdb.environ["ETDB_GET_ROUTERS"] = router.url
+        etdb.environ["ETDB_GET_ALLOW_PRIVATE"] = "true"
+        etdb.ok("get", record["id"], "--from", poor.url, "-o", tmp_path / "got")
+        printed = etdb.ok("cat", f"{record['id']}/notes.txt", "--from", poor.url)
+
+    assert on_disk(tmp_path / "got") == FILES
+    assert printed.output == FILES["notes.txt"].decode()
+
+
 @pytest.mark.parametrize(
     ("words", "names"),
     [
@@ -302,6 +337,18 @@ def test_whereis_asks_everybody(
     refused = next(one for one in strict if one["name"] == told.url)
     assert refused["state"] == "fails"
     assert refused["told_by"] == router.url
+
+
+def test_whereis_tells_of_a_kubo_that_does_not_answer(
+    etdb: Any, record: Any, serve: Any
+) -> None:
+    words = ("whereis", record["id"], "--from", serve().url, "--kubo", HOPELESS)
+
+    node, kubo = etdb.ok(*words, "--json").json["holders"]
+
+    assert (node["state"], kubo["state"]) == ("has", "fails")
+    assert kubo["name"] == HOPELESS
+    assert "does not answer" in kubo["error"]
 
 
 def test_whereis_fails_where_nobody_holds_it(

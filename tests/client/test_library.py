@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 
 import etdb
-from etdb.client import supply
+from etdb.client import transfer
 from etdb.client.content import DatasetFile
-from etdb.client.saving import part_of
+from etdb.client.saving import FilePlace
 from etdb.fetch import Limits
+from etdb.progress import Silent
 from etdb.testing.catalogue import MemoryCatalogue
 from etdb.testing.catalogue import make_record as make_whole
 from etdb.testing.gateway import FakeGateway, Fault
@@ -146,6 +147,70 @@ def test_a_file_is_downloaded_to_a_path_or_into_a_folder(
     assert not list(tmp_path.glob(".etdb-*"))
 
 
+def test_a_record_is_downloaded_into_a_folder(
+    serve: Serve, dataset: Any, tmp_path: Path
+) -> None:
+    lost = str(dataset.cid("rec/vol.rec"))
+    with serve(Fault("none", on="format=raw"), Fault("status", on=lost, at=404)) as one:
+        record = one.get_record(dataset.record["id"])
+        notes = record.download(tmp_path / "some", include=["*.txt"])
+        results = record.download(tmp_path / "all")
+
+    assert [file.name for file in notes] == ["notes.txt"]
+    assert [path.name for path in (tmp_path / "some").glob("[!.]*")] == ["notes.txt"]
+    states = {file.name: file.state for file in results}
+    assert states.pop("rec/vol.rec") == "failed"
+    assert set(states.values()) == {"done"}
+    for name in states:
+        assert (tmp_path / "all" / name).read_bytes() == dataset.files[name]
+
+
+def test_a_download_is_stopped_and_gone_on_with_by_the_same_client(
+    serve: Serve, dataset: Any, tmp_path: Path
+) -> None:
+    name = "raw/ts 1.st"
+
+    class Impatient(Silent):
+        def advance(self, amount: int) -> None:
+            raise KeyboardInterrupt
+
+    with serve() as client:
+        file = client.get_record(dataset.record["id"]).get_file(name)
+        with pytest.raises(KeyboardInterrupt):
+            file.download(tmp_path, Impatient())
+        path = file.download(tmp_path)
+
+    assert path.read_bytes() == dataset.files[name]
+
+
+def test_the_node_s_router_names_who_has_the_files(
+    dataset: Any, limits: Limits, tmp_path: Path
+) -> None:
+    with FakeGateway(dataset.store) as rich:
+        port = rich.url.rpartition(":")[2]
+        addresses = [f"/ip4/127.0.0.1/tcp/{port}/http"]
+        answers = {
+            f"/api/records/{dataset.record['id']}": whole_of(dataset),
+            f"/routing/v1/providers/{dataset.root}": {
+                "Providers": [{"Schema": "peer", "Addrs": addresses}]
+            },
+        }
+        with (
+            FakeGateway(MemoryStore(), answers=answers) as node,
+            etdb.Client(node.url, allow_private=True, limits=limits) as client,
+        ):
+            (notes,) = [
+                one
+                for one in client.get_record(dataset.record["id"]).files
+                if one.name == "notes.txt"
+            ]
+            path = notes.download(tmp_path)
+            with notes.open() as opened:
+                assert opened.read() == dataset.files["notes.txt"]
+
+    assert path.read_bytes() == dataset.files["notes.txt"]
+
+
 def test_a_lie_never_reaches_the_path(
     serve: Serve, dataset: Any, tmp_path: Path
 ) -> None:
@@ -167,7 +232,7 @@ def test_a_lie_never_reaches_the_path(
 def test_without_the_check_the_lie_would_stand_at_the_path(
     serve: Serve, dataset: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supply, "verify_chunk", lambda chunk, data, where: None)
+    monkeypatch.setattr(transfer, "verify_chunk", lambda chunk, data, where: None)
     name = "rec/vol.rec"
     lie = Fault("lie", on=str(dataset.cid(name)), at=2 * MIB + 5)
 
@@ -184,7 +249,7 @@ def test_a_stopped_download_goes_on_where_it_was(
     name = "raw/ts 1.st"
     right = dataset.files[name]
     wanted = DatasetFile(name, dataset.cid(name), len(right))
-    part = part_of(wanted, tmp_path / "ts 1.st")
+    part = FilePlace(tmp_path / "ts 1.st", wanted).partial
     part.write_bytes(right[: 30 * MIB] + bytes(MIB) + right[31 * MIB : 33 * MIB])
 
     answers = {f"/api/records/{dataset.record['id']}": whole_of(dataset)}
@@ -197,7 +262,7 @@ def test_a_stopped_download_goes_on_where_it_was(
 
     assert (tmp_path / "ts 1.st").read_bytes() == right
     asked = [line.rpartition(" bytes=")[2] for line in gateway.requests if "=" in line]
-    assert [one for one in asked if one[:1].isdigit()] == [
+    assert sorted(one for one in asked if one[:1].isdigit()) == [
         f"{30 * MIB}-{31 * MIB - 1}",
         f"{33 * MIB}-{len(right) - 1}",
     ]
@@ -218,7 +283,7 @@ def test_another_gateway_helps_out(
         path = record.get_file(name).download(tmp_path)
 
     assert path.read_bytes() == dataset.files[name]
-    assert any(f"bytes={MIB}-" in line for line in honest.requests)
+    assert any(" bytes=" in line for line in honest.requests)
 
 
 def test_numpy_reads_one_slice_of_a_remote_file(serve: Serve, dataset: Any) -> None:

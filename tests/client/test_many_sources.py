@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from etdb.client.download import Outcome, fetch, plan
+from etdb.client.folder import Folder
+from etdb.client.look import Look
 from etdb.client.sources import HttpSource, Source
 from etdb.client.transfer import SHARED_RANGE_BYTES
 from etdb.errors import ContentMismatchError, InvalidDataError, UnavailableError
@@ -243,3 +245,26 @@ def test_whoever_sends_another_range_is_not_needed(
 
     assert all_done(outcome)
     assert getter.on_disk() == getter.dataset.files
+
+
+def test_a_look_tells_what_was_there_from_what_was_fetched(getter: Any) -> None:
+    looks = []
+
+    @contextlib.contextmanager
+    def watch(look: Callable[[], Look]) -> Iterator[None]:
+        yield
+        looks.append(look())
+
+    right = getter.dataset.files[LARGE]
+    partial = Folder(getter.folder).partial(LARGE)
+    partial.parent.mkdir(parents=True)
+    partial.write_bytes(right[: 30 * MIB])
+    with serving(getter, [], []) as (_, sources):
+        wanted = plan(getter.dataset.record, sources, getter.folder, [LARGE])
+        fetch(wanted, sources, watch=watch)
+
+    (last,) = looks
+    assert (last.total_bytes, last.found_bytes) == (len(right), 30 * MIB)
+    assert last.fetched_bytes == len(right) - 30 * MIB
+    assert sum(one.given_bytes for one in last.sources) == last.fetched_bytes
+    assert (last.files, last.ended_files, last.under_way) == (1, 1, ())

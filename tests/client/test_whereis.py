@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etdb.client.whereis import fetch_providers, find_url, iter_holders, parse_providers
+from etdb.client.router import Hints, fetch_providers, find_url, parse_providers
+from etdb.client.whereis import REGISTER, iter_holders
 from etdb.errors import EtdbError, InvalidDataError
 from etdb.testing.gateway import FakeGateway, Fault
 from etdb.testing.store import MemoryStore
@@ -65,6 +66,14 @@ def test_no_answer_breaks_the_reader(body: bytes) -> None:
         "/dns4//tcp/1/http",
         "/dns4/a/tcp/x/http",
         "/unix/tmp/http",
+        "/ip4/127.0.0.1/tcp/0/http",
+        "/ip4/127.0.0.1/tcp/65536/http",
+        "/ip4/2130706433/tcp/1/http",
+        "/ip6/127.0.0.1/tcp/1/http",
+        "/ip6/fe80::1%25eth0/tcp/1/http",
+        "/dns4/a\u0000b/tcp/1/http",
+        "/dns4/b\u00fccher.example/tcp/1/http",
+        "/dns4/" + "a" * 300 + "/tcp/1/http",
         "",
     ],
 )
@@ -84,9 +93,27 @@ def test_a_router_that_fails_is_told_and_the_others_are_asked(getter: Any) -> No
     ):
         holders = list(
             iter_holders(
-                getter.dataset.root, [source], [router.url], limits=getter.limits
+                getter.dataset.root, [source], Hints((router.url,)), getter.limits
             )
         )
 
     assert [holder.state for holder in holders] == ["has", "fails"]
     assert isinstance(holders[1].error, EtdbError)
+
+
+@pytest.mark.parametrize(
+    ("is_allowed", "states"), [(False, ["has", "fails"]), (True, ["has", "has"])]
+)
+def test_hosts_of_registers_are_asked_only_where_they_are_public(
+    getter: Any, is_allowed: bool, states: list[str]
+) -> None:
+    with getter.serving() as (_, source), getter.serving() as (host, _):
+        urls = [source.name, "https://[", "nonsense", host.url, f"{host.url}/"]
+        hints = Hints((), lambda _cid: urls, may_be_private=is_allowed)
+        holders = list(
+            iter_holders(getter.dataset.root, [source], hints, getter.limits)
+        )
+
+    assert [holder.state for holder in holders] == states
+    assert [holder.told_by for holder in holders] == ["", REGISTER]
+    assert bool(host.requests) == is_allowed

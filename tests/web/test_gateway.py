@@ -201,6 +201,24 @@ def test_a_block_is_reached_by_path_and_in_part(
     assert (answer.status_code, answer.content) == (206, "Größe".encode()[1:4])
 
 
+def test_several_parts_of_a_block_come_in_one_answer(
+    gateway: httpx.Client, tree: Tree
+) -> None:
+    url = f"/ipfs/{tree.files['notes.txt'].cid}?format=raw"
+    data = gateway.get(url).content
+    answer = gateway.get(url, headers={"Range": "bytes=0-1,3-4"})
+
+    assert answer.status_code == 206
+    assert answer.headers["content-type"].startswith("multipart/byteranges; boundary=")
+    assert answer.headers["content-length"] == str(len(answer.content))
+    assert answer.content.count(b"Content-Type: application/vnd.ipld.raw") == 2
+    assert data[0:2] in answer.content
+    assert data[3:5] in answer.content
+    head = gateway.head(url, headers={"Range": "bytes=0-1,3-4"})
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == str(len(data))
+
+
 @pytest.mark.parametrize("query", ["?format=dag-json", "?format=json", "?format="])
 def test_other_forms_are_not_acceptable(
     gateway: httpx.Client, tree: Tree, query: str

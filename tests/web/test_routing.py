@@ -56,6 +56,39 @@ def test_what_is_not_held_has_no_provider(gateway: httpx.Client, cid: object) ->
     assert (answer.status_code, answer.content) == (200, b"")
 
 
+HOSTS = [
+    "https://one.example",
+    "https://own.example/",
+    "https://[2001:db8::7]:8443/",
+    "https://path.example/below",
+    "http://plain.example",
+    "https://[",
+    "no address",
+]
+
+
+def test_those_who_are_said_to_have_a_dataset_are_named(serve_site: ServeSite) -> None:
+    asked = []
+
+    def hosts(cid: CID) -> list[str]:
+        asked.append(cid)
+        return HOSTS
+
+    store = MemoryStore()
+    held = store.add_bytes(b"right").cid
+    site = serve_site(store=store, hosts=hosts, addresses=["https://own.example"])
+    own, one, two = [
+        "/dns/own.example/tcp/443/tls/http",
+        "/dns/one.example/tcp/443/tls/http",
+        "/ip6/2001:db8::7/tcp/8443/tls/http",
+    ]
+
+    assert [found["Addrs"] for found in _ask(site, held)] == [[own], [one], [two]]
+    assert [found["Addrs"] for found in _ask(site, ABSENT)] == [[one], [two]]
+    assert _ask(site, ABSENT, "?filter-addrs=udp") == []
+    assert asked == [held, ABSENT, ABSENT]
+
+
 def test_a_block_that_is_not_what_it_was_is_not_announced(
     serve_site: ServeSite,
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from etdb.cli.options import FromOption, NodeOption, open_peer
-from etdb.cli.sourcing import GatewayOption, opened_sources
+from etdb.cli.sourcing import GatewayOption, opened_finder
 from etdb.client.content import iter_bytes
 from etdb.client.dag import Dag
 from etdb.client.record import dataset_of
@@ -46,10 +46,11 @@ def cat(
     first, last = parse_range(span)
     with (
         open_peer(node, source) as peer,
-        opened_sources(peer, gateway or []) as sources,
+        opened_finder(peer, gateway or []) as finder,
     ):
         root = dataset_of(peer.catalogue.get_record(record_id))
-        for data in iter_bytes(Dag(None, sources), root, name, first, last):
+        dag = Dag(None, finder.sources_for(root))
+        for data in iter_bytes(dag, root, name, first, last):
             sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
 

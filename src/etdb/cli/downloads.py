@@ -19,12 +19,13 @@ from typing import Any, NoReturn
 
 from etdb.cli import EXIT_CODES, INTERRUPTED, SOME_FAILED
 from etdb.cli.options import Peer, open_peer
+from etdb.cli.sourcing import opened_finder
 from etdb.cli.terminal import TerminalProgress, confirm, count, human_size, say
 from etdb.client.client import Catalogue
+from etdb.client.finder import Finder
 from etdb.client.query_file import MAX_CHARACTERS, QueryFile, parse_query
 from etdb.client.remote import File, Record
 from etdb.client.shelf import Item, Shelf
-from etdb.client.sources import Source
 from etdb.errors import EtdbError, InvalidDataError, UnavailableError
 from etdb.record.model import Role
 
@@ -125,9 +126,12 @@ def run(asked: Asked) -> bool:
     query = _read_query(asked.query)
     for note in query.notes:
         say(f"note: {note}")
-    with open_peer(asked.node, asked.url) as peer:
-        records, is_whole = _select(peer, query)
-        shelf = Shelf(asked.folder)
+    with (
+        open_peer(asked.node, asked.url) as peer,
+        opened_finder(peer, connections=min(asked.threads, MAX_THREADS)) as finder,
+    ):
+        records, is_whole = _select(peer, finder, query)
+        shelf = Shelf(asked.folder, None if asked.threads == 1 else 1)
         items = [
             item
             for record in records
@@ -137,7 +141,7 @@ def run(asked: Asked) -> bool:
             return is_whole
         with shelf.claimed():
             shelf.write_metadata([_metadata(record) for record in records])
-            return _fetch_all(shelf, items, peer.source, asked.threads) and is_whole
+            return _fetch_all(shelf, items, finder, asked.threads) and is_whole
 
 
 def _read_query(path: Path) -> QueryFile:
@@ -152,7 +156,7 @@ def _read_query(path: Path) -> QueryFile:
         raise UnavailableError(msg) from exc
 
 
-def _select(peer: Peer, query: QueryFile) -> tuple[list[Record], bool]:
+def _select(peer: Peer, finder: Finder, query: QueryFile) -> tuple[list[Record], bool]:
     """Every record that matches, verified; and whether all could be read."""
     found: list[Record] = []
     is_whole = True
@@ -160,7 +164,7 @@ def _select(peer: Peer, query: QueryFile) -> tuple[list[Record], bool]:
     progress.begin("reading records", None, "records")
     try:
         for summary in _iter_summaries(peer.catalogue):
-            record = Record(peer.catalogue, [peer.source], summary)
+            record = Record(peer.catalogue, finder, summary)
             try:
                 if query.matches({"artifact": record.artifact}):
                     found.append(record)
@@ -215,7 +219,7 @@ def _may_begin(
 
 
 def _fetch_all(
-    shelf: Shelf, items: Sequence[Item], source: Source, threads: int
+    shelf: Shelf, items: Sequence[Item], finder: Finder, threads: int
 ) -> bool:
     """One line a file, `a/b`, as each is done; whether all are right."""
     failed = 0
@@ -229,7 +233,7 @@ def _fetch_all(
                 say(f"{number}/{len(items)} {item.location}/{item.name}: {said}")
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            source.close()
+            finder.close()
             raise
     if failed:
         say(f"{failed} of {count(len(items), 'file')} failed; repeat to go on")

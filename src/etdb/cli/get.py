@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from etdb.cli.fetching import show_fetching
 from etdb.cli.got import report, show_plans
 from etdb.cli.options import (
     FromOption,
@@ -19,7 +20,13 @@ from etdb.cli.options import (
     YesOption,
     open_peer,
 )
-from etdb.cli.sourcing import GatewayOption, opened_sources
+from etdb.cli.sourcing import (
+    GatewayOption,
+    PrivateOption,
+    RouterOption,
+    hints_of,
+    opened_finder,
+)
 from etdb.cli.terminal import (
     TerminalProgress,
     clean,
@@ -36,8 +43,12 @@ from etdb.client.download import (
     plan,
     verify_room_for,
 )
+from etdb.client.finder import Finder
+from etdb.client.look import Watch
+from etdb.client.record import dataset_of
 from etdb.client.sources import Source
 from etdb.errors import EtdbError, InvalidDataError, NotFoundError
+from etdb.progress import Silent
 
 _PAGE = 200
 
@@ -52,9 +63,10 @@ class _Wish:
     roles: tuple[str, ...]
 
     def plan(
-        self, record: dict[str, Any], sources: Sequence[Source], folder: Path
+        self, record: dict[str, Any], finder: Finder, folder: Path
     ) -> DownloadPlan:
         """The plan of one record."""
+        sources = finder.sources_for(dataset_of(record))
         return plan(record, sources, folder, self.include, self.exclude, self.roles)
 
 
@@ -86,6 +98,8 @@ def get(
         typer.Option(help="Fetch every record that `etdb search` would find."),
     ] = None,
     gateway: GatewayOption = None,
+    router: RouterOption = None,
+    allow_private: PrivateOption = False,
     connections: Annotated[
         int | None,
         typer.Option("-j", "--jobs", min=1, max=16, help="Connections to each source."),
@@ -118,34 +132,35 @@ def get(
     wish = _Wish(folder, tuple(include or ()), tuple(exclude or ()), tuple(role or ()))
     with contextlib.ExitStack() as stack:
         peer = stack.enter_context(open_peer(node, source, record_id or ""))
-        sources = stack.enter_context(
-            opened_sources(peer, gateway or [], connections or 2)
+        hints = hints_of(peer, router or [], allow_private=allow_private)
+        finder = stack.enter_context(
+            opened_finder(peer, gateway or [], hints, connections or 2)
         )
         troubles: dict[str, EtdbError] = {}
         if query is None:
-            plans = [_plan_one(peer, sources, str(record_id), wish)]
+            plans = [_plan_one(peer, finder, str(record_id), wish)]
         else:
-            plans = _plan_query(peer, sources, query, wish, troubles)
-        _announce(plans, sources)
+            plans = _plan_query(peer, finder, query, wish, troubles)
+        _announce(plans, finder)
         if dry_run:
             show_plans(plans, troubles, is_json=json)
             return
         if not _agreed(plans, peer, folder or Path(), assume_yes=yes):
             return
-        outcomes = _fetch_all(plans, sources, connections, troubles)
+        outcomes = _fetch_all(
+            plans, finder, connections, troubles, None if json else show_fetching
+        )
     report(outcomes, troubles, is_json=json)
 
 
-def _plan_one(
-    peer: Peer, sources: Sequence[Source], record_id: str, wish: _Wish
-) -> DownloadPlan:
+def _plan_one(peer: Peer, finder: Finder, record_id: str, wish: _Wish) -> DownloadPlan:
     record = peer.catalogue.get_record(record_id)
-    return wish.plan(record, sources, wish.folder or Path(folder_name(record)))
+    return wish.plan(record, finder, wish.folder or Path(folder_name(record)))
 
 
 def _plan_query(
     peer: Peer,
-    sources: Sequence[Source],
+    finder: Finder,
     query: str,
     wish: _Wish,
     troubles: dict[str, EtdbError],
@@ -161,7 +176,7 @@ def _plan_query(
         names.add(name.casefold())
         try:
             record = peer.catalogue.get_record(found["id"])
-            plans.append(wish.plan(record, sources, parent / name))
+            plans.append(wish.plan(record, finder, parent / name))
         except EtdbError as exc:
             if exc.facts.get("kind") == NO_MATCH:
                 say(f"nothing from {found['id'][:12]}: {exc.message}")
@@ -194,15 +209,20 @@ def folder_name(record: dict[str, Any]) -> str:
     return safe.lstrip(".")[:100] or str(record["id"])[:12]
 
 
-def _announce(plans: Sequence[DownloadPlan], sources: Sequence[Source]) -> None:
+def _announce(plans: Sequence[DownloadPlan], finder: Finder) -> None:
     files = count(sum(len(one.files) for one in plans), "file")
     total = human_size(sum(one.total_bytes for one in plans))
-    origin = ", ".join(source.name for source in sources)
+    names = [source.name for one in plans for source in _sources_of(one, finder)]
+    origin = ", ".join(dict.fromkeys(names))
     target = plans[0].folder if len(plans) == 1 else count(len(plans), "folder")
     say(f"{files}, {total}, from {origin} to {target}")
     have = sum(one.have_bytes for one in plans)
     if have:
         say(f"{human_size(have)} of them are there and will be checked")
+
+
+def _sources_of(plan: DownloadPlan, finder: Finder) -> list[Source]:
+    return finder.sources_for(dataset_of(plan.record))
 
 
 def _agreed(
@@ -220,17 +240,23 @@ def _agreed(
 
 def _fetch_all(
     plans: Sequence[DownloadPlan],
-    sources: Sequence[Source],
+    finder: Finder,
     connections: int | None,
     troubles: dict[str, EtdbError],
+    watch: Watch | None,
 ) -> list[tuple[DownloadPlan, Outcome]]:
-    """Record by record; what concerns one of several stops no other."""
+    """Record by record; what concerns one of several stops no other.
+
+    Without a `watch` nothing is shown.
+    """
     outcomes = []
     liars: dict[str, EtdbError] = {}
     for one in plans:
+        sources = _sources_of(one, finder)
         honest = [source for source in sources if source.name not in liars] or sources
         try:
-            outcome = fetch(one, honest, TerminalProgress(), connections)
+            progress = TerminalProgress() if watch else Silent()
+            outcome = fetch(one, honest, progress, connections, watch)
         except EtdbError as exc:
             if len(plans) == 1:
                 raise

@@ -14,7 +14,7 @@ from etdb.cli.terminal import (
     show_table,
 )
 from etdb.client.download import DownloadPlan, FileResult, Outcome
-from etdb.client.transfer import SourceResult
+from etdb.client.look import SourceLook
 from etdb.errors import EtdbError
 
 Done = Sequence[tuple[DownloadPlan, Outcome]]
@@ -88,20 +88,20 @@ def _row(one: DownloadPlan, file: FileResult, of: int) -> tuple[str, ...]:
     return name, human_size(file.size_bytes), file.state, verified, source
 
 
-def _sum_sources(done: Done) -> Iterator[SourceResult]:
+def _sum_sources(done: Done) -> Iterator[SourceLook]:
     """Each source once: its bytes in all, and the worst that was seen of it."""
     order = {"dropped": 0, "failing": 1, "ok": 2}
-    by_name: dict[str, list[SourceResult]] = {}
+    by_name: dict[str, list[SourceLook]] = {}
     for _, outcome in done:
         for told in outcome.sources:
             by_name.setdefault(told.name, []).append(told)
     for name, told_of in by_name.items():
         worst = min(told_of, key=lambda one: order[one.state])
         given = sum(one.given_bytes for one in told_of)
-        yield SourceResult(name, given, worst.state, worst.error)
+        yield SourceLook(name, given, worst.state, worst.error)
 
 
-def _say_sources(sources: Sequence[SourceResult]) -> None:
+def _say_sources(sources: Sequence[SourceLook]) -> None:
     for one in sources:
         if one.state == "dropped" and one.error is not None:
             say(f"dropped: {one.name}: {one.error.message}")
@@ -116,7 +116,7 @@ def _say_troubles(troubles: Troubles) -> None:
 
 
 def _show_json(
-    done: Done, sources: Sequence[SourceResult], troubles: Troubles, failed: int
+    done: Done, sources: Sequence[SourceLook], troubles: Troubles, failed: int
 ) -> None:
     records = [
         {

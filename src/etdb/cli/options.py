@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -13,10 +13,11 @@ import typer
 
 from etdb.cli.terminal import TerminalProgress, say
 from etdb.client.client import Catalogue, Client
+from etdb.client.router import NOBODY, Hints
 from etdb.client.sources import HttpSource, Source
 from etdb.errors import ConflictError, NotAllowedError, UnavailableError
 from etdb.node import Node, default_folder
-from etdb.settings import listed, load_settings
+from etdb.settings import GetSettings, listed, load_settings
 
 NodeOption = Annotated[
     Path | None,
@@ -75,6 +76,8 @@ class Peer:
     ask_above_bytes: int
     gateways: tuple[str, ...] = ()
     """From the settings: where to take bytes from as well."""
+    hints: Hints = NOBODY
+    """Whom to ask who else has a dataset."""
 
 
 @contextlib.contextmanager
@@ -88,12 +91,28 @@ def open_peer(
         settings = load_settings(folder or default_folder(), environ=os.environ)
         client = Client(url)
         with HttpSource(client.url) as source:
-            limit = settings.get.ask_above_gb * 10**9
-            named = tuple(listed(settings.get.gateways))
-            yield Peer(client.url, client, source, limit, named)
+            hints = Hints(routers=(*listed(settings.get.routers), client.url))
+            yield _peer(client.url, client, source, settings.get, hints)
         return
     with open_node(folder) as node:
         follow_if_possible(node)
-        limit = node.settings.get.ask_above_gb * 10**9
-        named = tuple(listed(node.settings.get.gateways))
-        yield Peer(str(node.folder), node.catalogue, node.source, limit, named)
+        chosen, catalogue = node.settings.get, node.catalogue
+        hints = Hints(tuple(listed(chosen.routers)), catalogue.list_hosts)
+        yield _peer(str(node.folder), catalogue, node.source, chosen, hints)
+
+
+def _peer(
+    name: str,
+    catalogue: Catalogue,
+    source: Source,
+    chosen: GetSettings,
+    hints: Hints,
+) -> Peer:
+    return Peer(
+        name,
+        catalogue,
+        source,
+        ask_above_bytes=chosen.ask_above_gb * 10**9,
+        gateways=tuple(listed(chosen.gateways)),
+        hints=replace(hints, may_be_private=chosen.allow_private),
+    )

@@ -19,7 +19,8 @@ def serve(
 ) -> None:
     """Serve this node's pages, API and files until Ctrl-C.
 
-    It listens on 127.0.0.1:8000 unless told otherwise.
+    It listens on 127.0.0.1:8000 unless told otherwise. With a certificate
+    (serve.certificate and serve.key_file, see etdb config) it speaks https.
 
     \b
     Examples:

@@ -1,14 +1,17 @@
-"""Where a command takes bytes from: the node asked, and gateways beside it."""
+"""Where a command takes bytes from: the node asked, gateways, and who is found."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from etdb.cli.options import Peer
+from etdb.client.finder import Finder
+from etdb.client.router import Hints
 from etdb.client.sources import HttpSource, Source
 
 GatewayOption = Annotated[
@@ -19,13 +22,41 @@ GatewayOption = Annotated[
         help="Take bytes from this IPFS gateway, too; repeatable.",
     ),
 ]
+RouterOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--router", metavar="URL", help="A router to ask for more; repeatable."
+    ),
+]
+PrivateOption = Annotated[
+    bool,
+    typer.Option(
+        "--allow-private", help="Also ask private addresses that others name."
+    ),
+]
+
+
+def hints_of(peer: Peer, routers: Sequence[str], *, allow_private: bool) -> Hints:
+    """Whom to ask: the routers given, then those that the peer knows."""
+    known = peer.hints
+    return replace(
+        known,
+        routers=tuple(dict.fromkeys((*routers, *known.routers))),
+        may_be_private=known.may_be_private or allow_private,
+    )
 
 
 @contextlib.contextmanager
-def opened_sources(
-    peer: Peer, gateways: Sequence[str], connections: int = 2
-) -> Iterator[list[Source]]:
-    """The peer's source, then the gateways given and those of the settings."""
+def opened_finder(
+    peer: Peer,
+    gateways: Sequence[str] = (),
+    hints: Hints | None = None,
+    connections: int = 2,
+) -> Iterator[Finder]:
+    """The peer's source, the gateways given and those of the settings; and more.
+
+    More are found for each dataset, as `hints` say, or else the peer's own.
+    """
     sources: list[Source] = [peer.source]
     with contextlib.ExitStack() as stack:
         for url in dict.fromkeys((*gateways, *peer.gateways)):
@@ -34,4 +65,6 @@ def opened_sources(
                 found.close()
                 continue
             sources.append(stack.enter_context(found))
-        yield sources
+        yield stack.enter_context(
+            Finder(sources, hints or peer.hints, connections=connections)
+        )

@@ -9,23 +9,32 @@ import typer
 
 from etdb.cli.options import FromOption, JsonOption, NodeOption, open_peer
 from etdb.cli.show import IdArgument
-from etdb.cli.sourcing import GatewayOption, opened_sources
+from etdb.cli.sourcing import (
+    GatewayOption,
+    PrivateOption,
+    RouterOption,
+    hints_of,
+    opened_finder,
+)
 from etdb.cli.terminal import SomeFailed, say, show_json, show_table
 from etdb.client.record import dataset_of
 from etdb.client.whereis import Holder, iter_holders
+from etdb.errors import EtdbError
+from etdb.identity import CID
+from etdb.store.kubo import KuboStore
+
+KUBO_SILENCE_S = 30.0
 
 
 def whereis(
     record_id: IdArgument,
     gateway: GatewayOption = None,
-    router: Annotated[
-        list[str] | None,
-        typer.Option(metavar="URL", help="A router to ask for more; repeatable."),
+    router: RouterOption = None,
+    allow_private: PrivateOption = False,
+    kubo: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Also ask the Kubo whose RPC API is there."),
     ] = None,
-    allow_private: Annotated[
-        bool,
-        typer.Option(help="Also ask private addresses that a router names."),
-    ] = False,
     source: FromOption = None,
     node: NodeOption = None,
     json: JsonOption = False,
@@ -36,14 +45,16 @@ def whereis(
     Examples:
         etdb whereis 3f2a9c --gateway https://ipfs.example.org
         etdb whereis 3f2a9c --router https://etdb.example.org --json
+        etdb whereis 3f2a9c --kubo http://127.0.0.1:5001
     """
     with contextlib.ExitStack() as stack:
         peer = stack.enter_context(open_peer(node, source, record_id))
         cid = dataset_of(peer.catalogue.get_record(record_id))
-        sources = stack.enter_context(opened_sources(peer, gateway or []))
-        holders = list(
-            iter_holders(cid, sources, router or [], may_be_private=allow_private)
-        )
+        hints = hints_of(peer, router or [], allow_private=allow_private)
+        finder = stack.enter_context(opened_finder(peer, gateway or [], hints))
+        holders = list(iter_holders(cid, finder.given, hints))
+        if kubo is not None:
+            holders.append(_ask_kubo(kubo, cid))
     if json:
         show_json({"cid": str(cid), "holders": [_json(one) for one in holders]})
     else:
@@ -54,6 +65,15 @@ def whereis(
     if not any(one.state == "has" for one in holders):
         say("nobody who was asked holds it")
         raise SomeFailed
+
+
+def _ask_kubo(url: str, cid: CID) -> Holder:
+    with KuboStore(url, silence_s=KUBO_SILENCE_S) as store:
+        try:
+            is_held = store.is_pinned(cid)
+        except EtdbError as exc:
+            return Holder(store.name, "", "fails", exc)
+    return Holder(store.name, "", "has" if is_held else "lacks")
 
 
 def _row(holder: Holder) -> tuple[str, str, str]:

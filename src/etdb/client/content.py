@@ -104,12 +104,16 @@ def _find_size(dag: Dag, cid: CID) -> tuple[int | None, EtdbError | None]:
 def iter_file_chunks(dag: Dag, file: DatasetFile) -> Iterator[Chunk]:
     """The chunks of a file in order; at least one, which may be empty.
 
-    Raises InvalidDataError for chunks over 2 MiB, and what `Dag` raises.
+    Raises InvalidDataError for chunks over 2 MiB or another size than the
+    file's, and what `Dag` raises.
     """
     if file.cid.codec == RAW:
         chunks = iter((Chunk(file.cid, 0, file.size_bytes),))
-    else:
+    elif file_size(dag, file.cid) == file.size_bytes:
         chunks = iter_chunks(dag, file.cid)
+    else:
+        msg = f"{file.name!r} is not the {file.size_bytes} bytes its folder says"
+        raise InvalidDataError(msg)
     for chunk in chunks:
         if chunk.size > MAX_BLOCK_BYTES:
             msg = f"a chunk of {chunk.size} bytes in {file.name!r}"

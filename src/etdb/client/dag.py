@@ -7,6 +7,7 @@ the files' own bytes, are never kept here.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -22,18 +23,23 @@ from etdb.errors import (
 from etdb.identity import CID, DAG_PB, IDENTITY
 from etdb.store.unixfs import MAX_BLOCK_BYTES, verify_block
 
+HELD_BYTES = 256 * 1024 * 1024
+"""Of the latest blocks, where there is no folder to keep them in."""
+
 
 class Dag:
     """Verified blocks: from a folder if any, else from the first source with them.
 
-    Until `keep` is called nothing is written. One thread at a time fetches;
-    any number may read what is kept.
+    Until `keep` is called nothing is written. For many threads, of which one at
+    a time fetches.
     """
 
     def __init__(self, folder: Path | None, sources: Sequence[Source] = ()) -> None:
         self._folder = folder
         self._sources = list(sources)
+        self._fetching = threading.Lock()
         self._held: dict[CID, bytes] = {}
+        self._held_bytes = 0
         self._is_kept = False
         self.liars: dict[str, EtdbError] = {}
         """Sources that sent a wrong block, by name; not asked again."""
@@ -60,20 +66,29 @@ class Dag:
         """
         if cid.hash_code == IDENTITY:
             return cid.digest
-        block = self._held.get(cid)
-        if block is None:
-            block = self._find_kept(cid)
-        if block is None:
-            block = self._fetch(cid)
-            if cid.codec == DAG_PB:
-                self._hold(cid, block)
+        block = self._find(cid)
+        if block is not None:
+            return block
+        with self._fetching:
+            block = self._find(cid)
+            if block is None:
+                block = self._fetch(cid)
+                if cid.codec == DAG_PB:
+                    self._hold(cid, block)
         return block
+
+    def _find(self, cid: CID) -> bytes | None:
+        block = self._held.get(cid)
+        return self._find_kept(cid) if block is None else block
 
     def _hold(self, cid: CID, block: bytes) -> None:
         if self._is_kept and self._folder is not None:
             durable.write_bytes(self._folder / _file_name(cid), block)
-        else:
-            self._held[cid] = block
+            return
+        self._held[cid] = block
+        self._held_bytes += len(block)
+        while self._folder is None and self._held_bytes > HELD_BYTES:
+            self._held_bytes -= len(self._held.pop(next(iter(self._held))))
 
     def _find_kept(self, cid: CID) -> bytes | None:
         if self._folder is None:

@@ -19,10 +19,11 @@ from etdb.client.content import DatasetFile, list_files
 from etdb.client.dag import Dag
 from etdb.client.filters import Selection, roles_of
 from etdb.client.folder import Folder
-from etdb.client.partial import PartialFile, State
+from etdb.client.look import SourceLook, Watch
+from etdb.client.partial import FolderPlace, PartialFile, State
 from etdb.client.record import dataset_of, version_of
 from etdb.client.sources import Source
-from etdb.client.transfer import SourceResult, Transfer
+from etdb.client.transfer import Transfer
 from etdb.durable import disk_errors
 from etdb.errors import (
     ConflictError,
@@ -77,7 +78,7 @@ class Outcome:
     """What became of a download."""
 
     files: list[FileResult]
-    sources: list[SourceResult]
+    sources: list[SourceLook]
 
 
 def plan(
@@ -144,8 +145,8 @@ def download(
     file that is not `failed` is verified and on disk under its name. Raises
     only what concerns all of them: UnavailableError (no room, folder cannot be
     written) and ConflictError (in use, holds another record, or holds files of
-    somebody else's under names that this one needs). When interrupted, the
-    sources are closed; the same call goes on.
+    somebody else's under names that this one needs). When interrupted, the same
+    call goes on.
     """
     return fetch(plan, sources, progress).files
 
@@ -155,31 +156,38 @@ def fetch(
     sources: Sequence[Source],
     progress: Progress | None = None,
     connections: int | None = None,
+    watch: Watch | None = None,
 ) -> Outcome:
     """As `download`, with what each source did.
 
     `connections` are those to each source; None is one to each of several.
+    `watch` may look at the transfer while it lasts; `progress` then hears only
+    of the checks before it.
     """
     folder = Folder(plan.folder)
     progress = progress or Silent()
     honest, lied = _without_liars(sources, plan.liars)
-    given: list[SourceResult] = []
+    given: list[SourceLook] = []
     with folder.claimed():
         is_ours = folder.has_download()
         if is_ours:
             folder.save(plan.record, plan.include)
         dag = Dag(folder.blocks, honest)
         dag.keep(plan.blocks)
-        partials = [PartialFile(folder, file) for file in plan.files]
+        partials = [
+            PartialFile(FolderPlace(folder, file.name), file) for file in plan.files
+        ]
         _check_standing(dag, partials, progress, may_mend=is_ours)
         if not is_ours:
             _refuse_foreign(folder, partials)
             folder.save(plan.record, plan.include)
         wanted = [one for one in partials if one.state is State.WANTED]
         if wanted:
-            _verify_room(folder.path, wanted)
-            transfer = Transfer(dag, wanted, honest, progress, connections)
-            given = _run(transfer, wanted, progress)
+            verify_room(folder.path, wanted)
+            heard = Silent() if watch else progress
+            transfer = Transfer(dag, wanted, honest, heard, connections)
+            with watch(transfer.look) if watch else contextlib.nullcontext():
+                given = _run(transfer, wanted, heard)
         with contextlib.suppress(OSError):
             (folder.state / "partial").rmdir()
     return Outcome([_result(one) for one in partials], lied + given)
@@ -197,13 +205,13 @@ def _result(one: PartialFile) -> FileResult:
 
 def _without_liars(
     sources: Sequence[Source], liars: Mapping[str, EtdbError]
-) -> tuple[Sequence[Source], list[SourceResult]]:
+) -> tuple[Sequence[Source], list[SourceLook]]:
     """Whom to ask, and who is out already; a sole source stays."""
     honest = [source for source in sources if source.name not in liars]
     if not honest:
         return sources, []
     lied = [
-        SourceResult(source.name, 0, "dropped", liars[source.name])
+        SourceLook(source.name, 0, "dropped", liars[source.name])
         for source in sources
         if source.name in liars
     ]
@@ -238,7 +246,7 @@ def _refuse_foreign(folder: Folder, partials: Sequence[PartialFile]) -> None:
 
 def _run(
     transfer: Transfer, wanted: Sequence[PartialFile], progress: Progress
-) -> list[SourceResult]:
+) -> list[SourceLook]:
     total = sum(one.file.size_bytes for one in wanted)
     progress.begin("fetching", total, "bytes")
     try:
@@ -278,7 +286,7 @@ def _no_room(missing: int, folder: Path, free: int) -> UnavailableError:
     )
 
 
-def _verify_room(folder: Path, partials: Sequence[PartialFile]) -> None:
+def verify_room(folder: Path, partials: Sequence[PartialFile]) -> None:
     """Raises UnavailableError unless the disk has room for what is missing."""
     missing = 0
     with disk_errors(folder):

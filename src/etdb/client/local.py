@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from etdb.identity import CID
 from etdb.index import history, queries
 from etdb.index.db import Index
+from etdb.index.hosts import list_hosts
 
 
 class LocalCatalogue:
@@ -38,3 +40,7 @@ class LocalCatalogue:
     def list_versions(self, record_id: str) -> dict[str, Any]:
         """The history of a record: versions, who signed them, what they changed."""
         return history.list_versions(self._index, record_id)
+
+    def list_hosts(self, root: CID) -> list[str]:
+        """Gateways that publishers of a dataset have registered; hearsay."""
+        return list_hosts(self._index, root)

@@ -7,11 +7,14 @@ again chunk by chunk, after hashing; nothing on disk is believed.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Protocol
 
 from etdb import durable
 from etdb.client.content import (
@@ -29,6 +32,9 @@ from etdb.errors import EtdbError
 from etdb.progress import Progress
 from etdb.store.verified import Chunk, chunk_data
 
+SYNC_BYTES = 32 * 1024 * 1024
+"""Of one file, put on disk as soon as so much was written."""
+
 
 class State(StrEnum):
     """What became of a file."""
@@ -40,22 +46,61 @@ class State(StrEnum):
     FAILED = "failed"
 
 
+class Place(Protocol):
+    """Where a file is to stand."""
+
+    @property
+    def partial(self) -> Path:
+        """Where it is built until it is whole and verified."""
+
+    def find(self) -> Path:
+        """The path. Raises ConflictError where something else is in the way."""
+
+    def make(self) -> Path:
+        """As `find`, with the folders above it made."""
+
+
+@dataclass(frozen=True)
+class FolderPlace:
+    """That of a dataset's file in a target folder."""
+
+    folder: Folder
+    name: str
+
+    @property
+    def partial(self) -> Path:
+        """Below the folder's own state."""
+        return self.folder.partial(self.name)
+
+    def find(self) -> Path:
+        """Raises InvalidDataError for a name that leads out of the folder."""
+        return self.folder.place(self.name)
+
+    def make(self) -> Path:
+        """With the folders above it."""
+        return self.folder.make_place(self.name)
+
+
 class PartialFile:
     """One file of a download, filled by several threads range by range."""
 
-    def __init__(self, folder: Folder, file: DatasetFile) -> None:
+    def __init__(self, place: Place, file: DatasetFile) -> None:
         self.file = file
-        self.path = folder.partial(file.name)
+        self.path = place.partial
         self.state = State.WANTED
         self.error: EtdbError | None = None
-        self._folder = folder
+        self._place = place
         self.is_foreign = False
         self._is_left_over = False
         self._donor: Path | None = None
         """A wrong file under the name, whose right chunks need no fetching."""
         self.given: dict[str, None] = {}
         """The sources of its chunks, by name, in order."""
+        self.found_bytes = 0
+        """Of an earlier run, in their place and verified again."""
+        self.fetched_bytes = 0
         self._ranges = 1  # the last of them is the file's end
+        self._unsynced_bytes = 0
         self._lock = threading.Lock()
         if file.problem is not None:
             self.fail(file.problem)
@@ -66,17 +111,18 @@ class PartialFile:
             if self.error is None:
                 self.state, self.error = State.FAILED, error
 
-    def given_by(self, source: str) -> None:
+    def given_by(self, source: str, size_bytes: int) -> None:
         """A verified chunk of it came from this source."""
         with self._lock:
             self.given[source] = None
+            self.fetched_bytes += size_bytes
 
     def find_standing(self) -> Path | None:
         """The file under the name, if there is any; what is not one fails."""
         if self.error is not None:
             return None
         try:
-            place = self._folder.place(self.file.name)
+            place = self._place.find()
             return None if find_mode(place) is None else place
         except EtdbError as exc:
             self.fail(exc)
@@ -119,20 +165,50 @@ class PartialFile:
 
         `view` is as large as the chunk and is overwritten.
         """
-        if self._is_left_over and _read_right(dag, chunk, handle, view):
+        if self._is_found(dag, chunk, handle, view):
+            with self._lock:
+                self.found_bytes += chunk.size
             return True
-        if self._donor is not None:
-            with _opened(self._donor, os.O_RDONLY) as donor:
-                is_right = _read_right(dag, chunk, donor, view)
-            if is_right:
-                write_at(handle, view, chunk.offset)
-                return True
         if not is_raw(chunk):
             # Its block was fetched and verified to find the file's shape.
             block = dag.get_block(chunk.cid)
             write_at(handle, chunk_data(chunk.cid, block), chunk.offset)
+            with self._lock:
+                self.fetched_bytes += chunk.size
             return True
         return False
+
+    def _is_found(self, dag: Dag, chunk: Chunk, handle: int, view: memoryview) -> bool:
+        if self._is_left_over and _read_right(dag, chunk, handle, view):
+            return True
+        if self._donor is None:
+            return False
+        with _opened(self._donor, os.O_RDONLY) as donor:
+            is_right = _read_right(dag, chunk, donor, view)
+        if is_right:
+            write_at(handle, view, chunk.offset)
+        return is_right
+
+    def wrote(self, size_bytes: int) -> bool:
+        """So many bytes more were written; whether it is time to `sync`."""
+        with self._lock:
+            self._unsynced_bytes += size_bytes
+            is_due = self._unsynced_bytes >= SYNC_BYTES
+            if is_due:
+                self._unsynced_bytes = 0
+        return is_due
+
+    def sync(self) -> None:
+        """What was written is on disk now, should the power go."""
+        try:
+            with disk_errors(self.path):
+                with _opened(self.path, os.O_RDWR) as handle:
+                    os.fdatasync(handle)
+                durable.sync_folder(self.path.parent)
+        except EtdbError as exc:
+            # It may be whole already, and have its name.
+            if self.state is State.WANTED and self.path.exists():
+                self.fail(exc)
 
     def add_range(self) -> None:
         """One more range is under way."""
@@ -147,7 +223,7 @@ class PartialFile:
         if not is_last or self.error is not None:
             return
         try:
-            durable.rename(self.path, self._folder.make_place(self.file.name))
+            durable.rename(self.path, self._place.make())
         except EtdbError as exc:
             self.fail(exc)
         else:
@@ -155,7 +231,24 @@ class PartialFile:
 
 
 def _read_right(dag: Dag, chunk: Chunk, handle: int, view: memoryview) -> bool:
-    return read_at(handle, view, chunk.offset) and is_chunk(dag, chunk, view)
+    return (
+        _has_data(handle, chunk)
+        and read_at(handle, view, chunk.offset)
+        and is_chunk(dag, chunk, view)
+    )
+
+
+def _has_data(handle: int, chunk: Chunk) -> bool:
+    """Whether anything of a chunk was ever written: a hole need not be hashed."""
+    if not chunk.size:
+        return True
+    try:
+        found = os.lseek(handle, chunk.offset, os.SEEK_DATA)
+    except OSError as exc:
+        if exc.errno == errno.ENXIO:
+            return False
+        raise
+    return found < chunk.offset + chunk.size
 
 
 @contextlib.contextmanager

@@ -24,10 +24,13 @@ from typing import Any, Self
 from etdb.client import client as node
 from etdb.client.content import DatasetFile, list_files
 from etdb.client.dag import Dag
+from etdb.client.download import FileResult, download, plan
+from etdb.client.finder import Finder
 from etdb.client.reader import CACHE_BYTES, open_remote
 from etdb.client.record import body_of, check_record, dataset_of
+from etdb.client.router import Hints
 from etdb.client.saving import save
-from etdb.client.sources import HttpSource, Source
+from etdb.client.sources import HttpSource
 from etdb.client.supply import Supply
 from etdb.errors import InvalidDataError, NotFoundError
 from etdb.fetch import LIMITS, Limits
@@ -42,18 +45,30 @@ PAGE_RECORDS = 100
 class Client:
     """A node at a URL, and any further gateways to take bytes from.
 
+    The node and the routers are asked who else has a dataset. Private addresses
+    that they name are asked only if `allow_private`.
+
     >>> with Client("https://etdb.example.org/records/3f2a9c41") as client:
     ...     client.url
     'https://etdb.example.org'
     """
 
     def __init__(
-        self, url: str, *, gateways: Sequence[str] = (), limits: Limits = LIMITS
+        self,
+        url: str,
+        *,
+        gateways: Sequence[str] = (),
+        routers: Sequence[str] = (),
+        allow_private: bool = False,
+        limits: Limits = LIMITS,
     ) -> None:
         self._node = node.Client(url, limits=limits)
         self.url = self._node.url
-        self._sources = tuple(
-            HttpSource(base, limits=limits) for base in (self.url, *gateways)
+        bases = (self.url, *gateways)
+        self._finder = Finder(
+            [HttpSource(base, limits=limits) for base in bases],
+            Hints((*routers, self.url), may_be_private=allow_private),
+            limits=limits,
         )
 
     def __enter__(self) -> Self:
@@ -70,8 +85,7 @@ class Client:
     def close(self) -> None:
         """Close every connection; open files can be read no longer."""
         self._node.__exit__(None, None, None)
-        for source in self._sources:
-            source.close()
+        self._finder.close()
 
     def search(self, query: str = "", *, sort: str = "newest") -> Iterator[Record]:
         """Every record that a query finds, page after page as they are asked for.
@@ -83,7 +97,7 @@ class Client:
         while True:
             page = self._node.search(query, sort=sort, limit=PAGE_RECORDS, after=after)
             for summary in page["results"]:
-                yield Record(self._node, self._sources, summary)
+                yield Record(self._node, self._finder, summary)
             after = page["next"]
             if not isinstance(after, str) or not page["results"]:
                 return
@@ -98,7 +112,7 @@ class Client:
         several.
         """
         whole = self._node.get_record(record_id)
-        record = Record(self._node, self._sources, whole)
+        record = Record(self._node, self._finder, whole)
         record.__dict__["_whole"] = whole
         body_of(whole)
         return record
@@ -110,14 +124,14 @@ class Record:
     def __init__(
         self,
         catalogue: node.Catalogue,
-        sources: Sequence[Source],
+        finder: Finder,
         summary: Mapping[str, Any],
     ) -> None:
         self.id = str(summary["id"])
         self.summary = summary
         """What the node says of it, at no further cost; not verified."""
         self._catalogue = catalogue
-        self._sources = sources
+        self._finder = finder
 
     def __repr__(self) -> str:
         return f"<etdb.Record {self.id}>"
@@ -181,9 +195,11 @@ class Record:
         Names, sizes and CIDs are those of the dataset's folder, which its CID
         proves; roles are those of the record.
         """
-        supply = Supply(self._sources)
+        root = dataset_of(self._whole)
+        sources = self._finder.sources_for(root)
+        supply = Supply(sources)
         said = {row["name"]: row for row in read_files(self._view, self.artifact)}
-        found = list_files(Dag(None, self._sources), dataset_of(self._whole))
+        found = list_files(Dag(None, sources), root)
         return tuple(File(supply, one, said.get(one.name, {})) for one in found)
 
     def get_file(self, name: str) -> File:
@@ -192,6 +208,25 @@ class Record:
             if file.name == name:
                 return file
         raise NotFoundError("file", name, hint=f"record {self.id} lists its files")
+
+    def download(
+        self,
+        folder: str | Path,
+        *,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        roles: Sequence[str] = (),
+        progress: Progress | None = None,
+    ) -> list[FileResult]:
+        """Fetch its files into a folder under their names, as `etdb get` does.
+
+        `include` and `exclude` are globs of names; `roles` are those of files.
+        What became of each file is its result: one that fails stops no other.
+        Raises as `etdb.client.download.plan` and `download`.
+        """
+        sources = self._finder.sources_for(dataset_of(self._whole))
+        planned = plan(self._whole, sources, Path(folder), include, exclude, roles)
+        return download(planned, sources, progress)
 
 
 class File:

@@ -7,146 +7,113 @@ again and gone on with. Whole records are `etdb.client.download`'s.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
-from collections.abc import Iterator, Sequence
+import stat
+from dataclasses import dataclass
 from pathlib import Path
 
-from etdb import durable
-from etdb.client.content import DatasetFile, is_raw, read_at, verify_chunk, write_at
+from etdb.client.content import DatasetFile
+from etdb.client.dag import Dag
+from etdb.client.download import verify_room
+from etdb.client.folder import find_mode
+from etdb.client.partial import PartialFile, State
 from etdb.client.supply import Supply
-from etdb.durable import disk_errors
-from etdb.errors import ContentMismatchError, InvalidDataError
+from etdb.client.transfer import Transfer
+from etdb.errors import ConflictError
 from etdb.progress import Progress, Silent
-from etdb.store.unixfs import MAX_BLOCK_BYTES
-from etdb.store.verified import Chunk, chunk_data, file_size, iter_chunks
 
-RUN_BYTES = 32 * 1024 * 1024
-"""Asked for at once."""
+
+@dataclass(frozen=True)
+class FilePlace:
+    """A path of somebody's choice; the file is built beside it."""
+
+    path: Path
+    file: DatasetFile
+
+    @property
+    def partial(self) -> Path:
+        """One for each file that is to stand at each path."""
+        whose = hashlib.sha256(
+            f"{self.file.cid.to_v1()} {self.path.name}".encode(
+                "utf-8", "surrogateescape"
+            )
+        ).hexdigest()
+        return self.path.with_name(f".etdb-{whose[:32]}.part")
+
+    def find(self) -> Path:
+        """Raises ConflictError where it is neither free nor a plain file."""
+        mode = find_mode(self.path)
+        if mode is not None and not stat.S_ISREG(mode):
+            msg = f"something else is in the way of {str(self.path)!r}"
+            raise ConflictError(msg, hint="move it away, then repeat")
+        return self.path
+
+    def make(self) -> Path:
+        """What stands there is replaced; the folder is the caller's."""
+        return self.path
 
 
 def save(
-    supply: Supply, file: DatasetFile, path: Path, progress: Progress | None = None
+    supply: Supply,
+    file: DatasetFile,
+    path: Path,
+    progress: Progress | None = None,
 ) -> None:
     """Fetch a file; what stands at the path is replaced when it is whole.
 
     Raises ContentMismatchError, NotFoundError, UnavailableError (also where
     the disk refuses), and then nothing at the path has changed.
     """
-    if file.problem is not None:
-        raise file.problem
-    part = part_of(file, path)
-    progress = progress or Silent()
-    progress.begin(f"fetching {file.name}", file.size_bytes, "bytes")
-    try:
-        with disk_errors(part), _opened(part) as handle:
-            _fill(supply, file, handle, progress)
-        durable.rename(part, path)
-    finally:
-        progress.end()
+    dag = Dag(None, supply.sources)
+    _fetch(supply, dag, PartialFile(FilePlace(path, file), file), progress)
 
 
-def part_of(file: DatasetFile, path: Path) -> Path:
-    """Where a file is built that is to stand at a path."""
-    whose = hashlib.sha256(
-        f"{file.cid.to_v1()} {path.name}".encode("utf-8", "surrogateescape")
-    ).hexdigest()
-    return path.with_name(f".etdb-{whose[:32]}.part")
+def save_unless_there(
+    supply: Supply,
+    file: DatasetFile,
+    path: Path,
+    *,
+    may_mend: bool,
+    connections: int | None = None,
+) -> bool:
+    """As `save`; a file that is there and right is kept, and False is returned.
 
-
-def is_saved(supply: Supply, file: DatasetFile, path: Path) -> bool:
-    """Whether the file at the path is the dataset's, byte for byte."""
-    with disk_errors(path, "read"):
-        try:
-            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return False
-        try:
-            if os.fstat(handle).st_size != file.size_bytes:
-                return False
-            buffer = memoryview(bytearray(MAX_BLOCK_BYTES))
-            return all(
-                _is_there(supply, chunk, handle, buffer)
-                for chunk in _iter_chunks(supply, file)
-            )
-        finally:
-            os.close(handle)
-
-
-@contextlib.contextmanager
-def _opened(part: Path) -> Iterator[int]:
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    handle = os.open(part, flags, 0o644)
-    try:
-        yield handle
-    finally:
-        os.close(handle)
-
-
-def _fill(supply: Supply, file: DatasetFile, handle: int, progress: Progress) -> None:
-    is_left_over = os.fstat(handle).st_size > 0
-    os.ftruncate(handle, file.size_bytes)
-    buffer = memoryview(bytearray(MAX_BLOCK_BYTES))
-    run: list[Chunk] = []
-    for chunk in _iter_chunks(supply, file):
-        if is_left_over and _is_there(supply, chunk, handle, buffer):
-            progress.advance(chunk.size)
-        elif not is_raw(chunk):
-            # Its block holds more than the bytes, and was read for its links.
-            data = chunk_data(chunk.cid, supply.get_block(chunk.cid))
-            write_at(handle, data, chunk.offset)
-            progress.advance(chunk.size)
-        else:
-            if not _goes_on(run, chunk):
-                _fetch(supply, file, run, handle, progress)
-                run = []
-            run.append(chunk)
-    _fetch(supply, file, run, handle, progress)
-
-
-def _goes_on(run: Sequence[Chunk], chunk: Chunk) -> bool:
-    """Whether the chunk can be asked for together with those before it."""
-    if not run:
-        return True
-    is_next = run[-1].offset + run[-1].size == chunk.offset
-    return is_next and chunk.offset + chunk.size - run[0].offset <= RUN_BYTES
+    Of a wrong one what is right is not fetched again. `connections` are those
+    to each source, as of `Transfer`. Raises ConflictError where it is not to be
+    mended.
+    """
+    dag = Dag(None, supply.sources)
+    partial = PartialFile(FilePlace(path, file), file)
+    standing = partial.find_standing()
+    if standing is not None:
+        partial.check_standing(dag, standing, Silent(), may_mend=may_mend)
+    if partial.is_foreign:
+        msg = f"{str(path)!r} is another file, of somebody's own"
+        raise ConflictError(msg, hint="move it away, then repeat")
+    if partial.state is State.PRESENT:
+        return False
+    _fetch(supply, dag, partial, connections=connections)
+    return True
 
 
 def _fetch(
     supply: Supply,
-    file: DatasetFile,
-    run: Sequence[Chunk],
-    handle: int,
-    progress: Progress,
+    dag: Dag,
+    partial: PartialFile,
+    progress: Progress | None = None,
+    connections: int | None = None,
 ) -> None:
-    if not run:
-        return
-    for chunk, data in supply.iter_run(file.cid, run):
-        write_at(handle, data, chunk.offset)
-        progress.advance(chunk.size)
-
-
-def _iter_chunks(supply: Supply, file: DatasetFile) -> Iterator[Chunk]:
-    """Every chunk of the file; together they are as long as its folder says."""
-    if file_size(supply, file.cid) != file.size_bytes:
-        msg = f"{file.name!r} is not the {file.size_bytes} bytes its folder says"
-        raise InvalidDataError(msg)
-    for chunk in iter_chunks(supply, file.cid):
-        if chunk.size > MAX_BLOCK_BYTES:
-            msg = f"a chunk of {chunk.size} bytes in {file.name!r}"
-            raise InvalidDataError(msg)
-        yield chunk
-
-
-def _is_there(supply: Supply, chunk: Chunk, handle: int, buffer: memoryview) -> bool:
-    view = buffer[: chunk.size]
-    if not read_at(handle, view, chunk.offset):
-        return False
-    if not is_raw(chunk):
-        return chunk_data(chunk.cid, supply.get_block(chunk.cid)) == view
-    try:
-        verify_chunk(chunk, view, "")
-    except ContentMismatchError:
-        return False
-    return True
+    if partial.error is None:
+        verify_room(partial.path.parent, [partial])
+        progress = progress or Silent()
+        progress.begin(
+            f"fetching {partial.file.name}", partial.file.size_bytes, "bytes"
+        )
+        try:
+            transfer = Transfer(dag, [partial], supply.sources, progress, connections)
+            given = transfer.run()
+        finally:
+            progress.end()
+        supply.leave([one.name for one in given if one.state == "dropped"])
+    if partial.error is not None:
+        raise partial.error

@@ -145,6 +145,11 @@ class Share:
         is_any_left = any(member.dropped is None for member in self.members)
         return not (is_any_left or self._ending or self._is_planning)
 
+    def list_under_way(self) -> list[PartialFile]:
+        """The files that somebody is at work on, each once."""
+        with self._changed:
+            return list(dict.fromkeys(task.partial for task in self._active))
+
     def next_for(self, member: Member) -> Job | None:
         """The member's next job, once there is one; None when all is over."""
         while True:
@@ -252,7 +257,7 @@ class Share:
             if job.task.missing.pop(chunk.offset, None) is None:
                 return False
             member.given_bytes += chunk.size
-            job.task.partial.given_by(member.source.name)
+            job.task.partial.given_by(member.source.name, chunk.size)
             return True
 
     def end(

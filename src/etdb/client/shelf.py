@@ -19,7 +19,7 @@ from typing import Any
 
 from etdb import durable
 from etdb.client.remote import File
-from etdb.client.saving import is_saved, save
+from etdb.client.saving import save_unless_there
 from etdb.durable import disk_errors
 from etdb.errors import ConflictError
 from etdb.identity import CID
@@ -49,8 +49,10 @@ class Item:
 class Shelf:
     """A folder, made when it is first written to; `fetch` by any thread."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, connections: int | None = None) -> None:
+        """`connections`: to each source for each file; None is as many as it likes."""
         self.path = path
+        self._connections = connections
         self._lock = threading.Lock()
         self._listed = _read_lines(path / MANIFEST)
         self._placed: dict[str, dict[str, str]] = {}
@@ -96,24 +98,24 @@ class Shelf:
         """Have the file whole and right in its place: "done" or "present".
 
         Raises ConflictError where another file stands there that the manifest
-        does not list, and what `save` raises.
+        does not list, and what `save_unless_there` raises.
         """
         folder = self.path / item.location
         with disk_errors(folder):
             folder.mkdir(exist_ok=True)
         place = folder / item.name
-        if folder.is_symlink() or place.is_symlink() or place.is_dir():
-            msg = f"something else is in the way of {str(place)!r}"
+        if folder.is_symlink():
+            msg = f"something else is in the way of {str(folder)!r}"
             raise ConflictError(msg, hint="move it away, then repeat")
-        state = "present"
-        if not is_saved(item.file.supply, item.file.content, place):
-            if place.exists() and item.line not in self._listed:
-                msg = f"{str(place)!r} is another file, of somebody's own"
-                raise ConflictError(msg, hint="move it away, then repeat")
-            save(item.file.supply, item.file.content, place)
-            state = "done"
+        is_new = save_unless_there(
+            item.file.supply,
+            item.file.content,
+            place,
+            may_mend=item.line in self._listed,
+            connections=self._connections,
+        )
         self._list(item)
-        return state
+        return "done" if is_new else "present"
 
     def _list(self, item: Item) -> None:
         with self._lock:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from etdb.client.content import verify_chunk
 from etdb.client.sources import Source
@@ -23,6 +23,16 @@ class Supply:
 
     def __init__(self, sources: Sequence[Source]) -> None:
         self._sources = tuple(sources)
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Where the bytes come from; without those that are not asked again."""
+        return self._sources
+
+    def leave(self, names: Collection[str]) -> None:
+        """Ask these no more, unless nobody else is there."""
+        others = tuple(one for one in self._sources if one.name not in names)
+        self._sources = others or self._sources
 
     def get_block(self, cid: CID) -> bytes:
         """A block that hashes to its CID.
@@ -60,8 +70,7 @@ class Supply:
     def _judge(self, source: Source, found: EtdbError, before: EtdbError) -> EtdbError:
         """The error to report if no other source helps: a lie is told first."""
         if isinstance(found, ContentMismatchError):
-            others = tuple(one for one in self._sources if one is not source)
-            self._sources = others or self._sources
+            self.leave([source.name])
             return found
         return before if isinstance(before, ContentMismatchError) else found
 

@@ -7,13 +7,14 @@ hashed in the buffer it arrived in and written only if it is right.
 from __future__ import annotations
 
 import contextlib
+import queue
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
-from etdb.client.content import iter_file_chunks, verify_chunk, write_at
+from etdb.client.content import is_raw, iter_file_chunks, verify_chunk, write_at
 from etdb.client.dag import Dag
+from etdb.client.look import FileLook, Look, SourceLook
 from etdb.client.partial import PartialFile, State
 from etdb.client.share import Job, Member, Share, Task
 from etdb.client.sources import Range, Source
@@ -26,20 +27,10 @@ RANGE_BYTES = 32 * 1024 * 1024
 """Asked for at once where there is one source."""
 SHARED_RANGE_BYTES = 4 * 1024 * 1024
 """Asked for at once where several sources share a file."""
+WRAPPED_RANGE_BYTES = 1024 * 1024
+"""Of chunks whose blocks are fetched when the range is planned."""
 ABANDON_S = 1.0
 """How long an interrupted transfer waits for a thread before it leaves it."""
-
-
-@dataclass(frozen=True)
-class SourceResult:
-    """What one source did in a transfer."""
-
-    name: str
-    given_bytes: int
-    """Verified, and before any other source."""
-    state: str
-    """ok, dropped (for good: it lied, or asked to be left alone) or failing."""
-    error: EtdbError | None = None
 
 
 class Transfer:
@@ -61,31 +52,49 @@ class Transfer:
         self._range_bytes = RANGE_BYTES if len(sources) == 1 else SHARED_RANGE_BYTES
         self.share = Share(self._iter_tasks(), sources)
         self._crash: BaseException | None = None
+        self.due: queue.SimpleQueue[PartialFile | None] = queue.SimpleQueue()
+        """Files of which much was written, to be put on disk; None is the end."""
 
-    def run(self) -> list[SourceResult]:
-        """Return when every file is done or failed.
-
-        An interrupt closes the sources, so that no thread waits for them.
-        """
+    def run(self) -> list[SourceLook]:
+        """Return when every file is done or failed, or at once when interrupted."""
         # Daemons: a server that never answers must not hold up the exit.
         threads = [
             threading.Thread(target=self._work, args=(member,), daemon=True)
             for member in self.share.members
             for _ in range(self._threads(member))
         ]
+        syncing = threading.Thread(target=self._sync_due, daemon=True)
+        syncing.start()
         try:
             for thread in threads:
                 thread.start()
             self.share.wait()
-        except BaseException:
-            for member in self.share.members:
-                member.source.close()
-            self._leave(threads)
-            raise
-        self._leave(threads)
+        finally:
+            self.due.put(None)
+            self._leave([*threads, syncing])
         if self._crash is not None:
             raise self._crash
         return self._conclude()
+
+    def look(self) -> Look:
+        """How far it is now; from any thread."""
+        partials = self._partials
+        return Look(
+            total_bytes=sum(one.file.size_bytes for one in partials),
+            found_bytes=sum(one.found_bytes for one in partials),
+            fetched_bytes=sum(one.fetched_bytes for one in partials),
+            files=len(partials),
+            ended_files=sum(one.state is not State.WANTED for one in partials),
+            under_way=tuple(
+                FileLook(
+                    one.file.name,
+                    one.file.size_bytes,
+                    one.found_bytes + one.fetched_bytes,
+                )
+                for one in self.share.list_under_way()
+            ),
+            sources=tuple(_result(member) for member in self.share.members),
+        )
 
     def _threads(self, member: Member) -> int:
         if self._connections is not None:
@@ -101,7 +110,7 @@ class Transfer:
                 thread.join(0.05)
                 left_s -= 0.05
 
-    def _conclude(self) -> list[SourceResult]:
+    def _conclude(self) -> list[SourceLook]:
         members = self.share.members
         errors = [one.dropped or one.error for one in members]
         error = next((one for one in errors if one is not None), None)
@@ -119,6 +128,11 @@ class Transfer:
             self._crash = exc
             self.share.stop()
 
+    def _sync_due(self) -> None:
+        """Beside the workers: a disk takes its time."""
+        while (partial := self.due.get()) is not None:
+            partial.sync()
+
     def _iter_tasks(self) -> Iterator[Task]:
         for partial in self._partials:
             try:
@@ -134,7 +148,8 @@ class Transfer:
         for chunk in iter_file_chunks(self.dag, partial.file):
             if partial.error is not None:
                 return
-            if chunks and size + chunk.size > self._range_bytes:
+            most = self._range_bytes if is_raw(chunk) else WRAPPED_RANGE_BYTES
+            if chunks and size + chunk.size > most:
                 partial.add_range()
                 yield Task(partial, tuple(chunks))
                 chunks, size = [], 0
@@ -144,12 +159,12 @@ class Transfer:
         yield Task(partial, tuple(chunks))
 
 
-def _result(member: Member) -> SourceResult:
+def _result(member: Member) -> SourceLook:
     name, given = member.source.name, member.given_bytes
     if member.dropped is not None:
-        return SourceResult(name, given, "dropped", member.dropped)
-    error = member.error or next(iter(member.lacks.values()), None)
-    return SourceResult(name, given, "ok" if error is None else "failing", error)
+        return SourceLook(name, given, "dropped", member.dropped)
+    error = member.error or next(iter(list(member.lacks.values())), None)
+    return SourceLook(name, given, "ok" if error is None else "failing", error)
 
 
 class _Worker:
@@ -159,6 +174,7 @@ class _Worker:
         self._dag = transfer.dag
         self._progress = transfer.progress
         self._share = transfer.share
+        self._due = transfer.due
         self._source = member.source
         self._buffer = memoryview(bytearray(MAX_BLOCK_BYTES))
 
@@ -170,6 +186,8 @@ class _Worker:
             if job.chunks and partial.error is None:
                 with partial.opened() as handle:
                     error = self._fill(job, handle)
+                if partial.wrote(job.given_bytes):
+                    self._due.put(partial)
         except EtdbError as exc:
             trouble = exc
         self._share.end(job, error, trouble)

@@ -39,6 +39,19 @@ _PAGE = 8
 _FILES_PAGE = 256
 
 
+_PLACES = tuple(
+    f"SELECT {value}, {COLUMNS} FROM {table} t"  # noqa: S608 - ours
+    " JOIN files f ON f.id = t.file_id WHERE t.digest = ?"
+    " AND t.file_id > ? AND f.state <> 'changed'"
+    f" ORDER BY t.file_id LIMIT {_PAGE}"
+    for table, value in (("chunks", "t.number, NULL"), ("nodes", "0, t.block"))
+)
+_FIRST_PLACES = (
+    f"SELECT t.digest, t.number, {COLUMNS} FROM wanted"  # noqa: S608 - ours
+    " JOIN chunks t ON t.digest = wanted.digest AND t.file_id ="
+    " (SELECT min(c.file_id) FROM chunks c WHERE c.digest = wanted.digest)"
+    " JOIN files f ON f.id = t.file_id WHERE f.state <> 'changed'"
+)
 _MARK = "UPDATE files SET state = ? WHERE id = ? AND path = ?"
 
 
@@ -199,18 +212,23 @@ class Catalogue:
 
         Read a few at a time: a blank chunk may be in every file there is.
         """
-        for table, value in (("chunks", "t.number, NULL"), ("nodes", "0, t.block")):
-            sql = (
-                f"SELECT {value}, {COLUMNS} FROM {table} t"  # noqa: S608 - ours
-                " JOIN files f ON f.id = t.file_id WHERE t.digest = ?"
-                " AND t.file_id > ? AND f.state <> 'changed'"
-                f" ORDER BY t.file_id LIMIT {_PAGE}"
-            )
+        for sql in _PLACES:
             last = 0
             while rows := self._read(sql, digest, last):
                 for number, block, *columns in rows:
-                    yield Place(parse_file(columns), number, block)
+                    yield Place(parse_file(tuple(columns)), number, block)
                     last = columns[0]
+
+    def find_chunks(self, digests: Sequence[bytes]) -> dict[bytes, Place]:
+        """One place of each of some hundred chunks; none where that is in doubt."""
+        if not digests:
+            return {}
+        marks = ",".join(["(?)"] * len(digests))
+        sql = f"WITH wanted (digest) AS (VALUES {marks}) {_FIRST_PLACES}"
+        return {
+            digest: Place(parse_file(tuple(columns)), number, None)
+            for digest, number, *columns in self._read(sql, *digests)
+        }
 
     def find_directory(self, digest: bytes) -> bytes | None:
         """The block of a directory or shard."""

@@ -30,10 +30,8 @@ class Link:
 
 def encode_dagpb(links: Iterable[Link], data: bytes) -> bytes:
     """The block: every link, then the data, in the order given."""
-    out = bytearray()
-    for link in links:
-        out += encode_bytes(2, _encode_link(link))
-    return bytes(out + encode_bytes(1, data))
+    fields = [encode_bytes(2, _encode_link(link)) for link in links]
+    return b"".join((*fields, encode_bytes(1, data)))
 
 
 def _encode_link(link: Link) -> bytes:
@@ -44,12 +42,15 @@ def _encode_link(link: Link) -> bytes:
 
 def encode_bytes(field: int, value: bytes) -> bytes:
     """One protobuf field of bytes."""
-    return bytes([field << 3 | _BYTES]) + encode_varint(len(value)) + value
+    size = len(value)
+    if size < 0x80:
+        return bytes((field << 3 | _BYTES, size)) + value
+    return bytes((field << 3 | _BYTES,)) + encode_varint(size) + value
 
 
 def encode_number(field: int, value: int) -> bytes:
     """One protobuf field of an unsigned integer."""
-    return bytes([field << 3 | _VARINT]) + encode_varint(value)
+    return bytes((field << 3 | _VARINT,)) + encode_varint(value)
 
 
 def parse_dagpb(block: bytes) -> tuple[tuple[Link, ...], bytes | None]:

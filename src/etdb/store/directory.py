@@ -54,11 +54,14 @@ def build_directory(
         if index > 0 and ordered[index - 1].name == link.name:
             msg = f"two entries named {link.name[:80]!r} in one directory"
             raise InvalidDataError(msg)
-    block = encode_node(Node(Kind.DIRECTORY, tuple(ordered)))
-    if _weight(ordered, block, profile) > SHARD_THRESHOLD_BYTES:
-        hashed = [(name_hash(link.name), link) for link in ordered]
-        return build_shard(hashed, 0, profile, emit)
-    return _emit_node(block, ordered, profile, emit)
+    # The block holds what the links weigh: a large one need not be made to know it.
+    if _links_weight(ordered) <= SHARD_THRESHOLD_BYTES:
+        block = encode_node(Node(Kind.DIRECTORY, tuple(ordered)))
+        is_links = profile.shard_rule is ShardRule.LINKS
+        if is_links or len(block) <= SHARD_THRESHOLD_BYTES:
+            return _emit_node(block, ordered, profile, emit)
+    hashed = [(name_hash(link.name), link) for link in ordered]
+    return build_shard(hashed, 0, profile, emit)
 
 
 def verify_paths(names: Iterable[str]) -> None:
@@ -102,9 +105,7 @@ def build_tree(
     return build_directory(top, profile, emit)
 
 
-def _weight(entries: Sequence[Link], block: bytes, profile: Profile) -> int:
-    if profile.shard_rule is ShardRule.BLOCK:
-        return len(block)
+def _links_weight(entries: Sequence[Link]) -> int:
     return sum(
         len(link.name.encode("utf-8")) + len(link.cid.to_bytes()) for link in entries
     )

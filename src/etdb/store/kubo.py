@@ -59,7 +59,7 @@ class Refused(Exception):  # noqa: N818 - an answer; what it means depends on th
 class KuboStore:
     """A Kubo at the URL of its RPC API. Use as a context manager."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, silence_s: float = SILENCE_S) -> None:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             msg = f"not a URL of http or https: {url[:200]!r}"
@@ -68,7 +68,7 @@ class KuboStore:
         self.name = redact(url)
         self._pool = urllib3.PoolManager(
             retries=False,
-            timeout=urllib3.Timeout(connect=CONNECT_S, read=SILENCE_S),
+            timeout=urllib3.Timeout(connect=CONNECT_S, read=silence_s),
         )
 
     def __enter__(self) -> Self:

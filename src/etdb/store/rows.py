@@ -6,6 +6,7 @@ one begins and ends.
 
 from __future__ import annotations
 
+import functools
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
@@ -67,7 +68,9 @@ class Move:
     ctime_ns: int
 
 
-def parse_file(row: Sequence[Any]) -> StoredFile:
+# Whoever takes a file block by block comes by the same row again and again.
+@functools.lru_cache(maxsize=64)
+def parse_file(row: tuple[Any, ...]) -> StoredFile:
     """The file of a row of `COLUMNS`."""
     file_id, path, profile, chunk_bytes, is_raw, size, mtime, ctime, inode = row[:9]
     root, tsize, state = row[9:]

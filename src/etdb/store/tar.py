@@ -9,10 +9,11 @@ from __future__ import annotations
 import posixpath
 import tarfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from etdb.errors import InvalidDataError
+from etdb.errors import InvalidDataError, NotFoundError
 from etdb.identity import CID, DAG_PB
-from etdb.store.unixfs import Kind, parse_node
+from etdb.store.unixfs import Kind, parse_node, verify_name
 from etdb.store.verified import (
     BlockSource,
     Chunk,
@@ -21,9 +22,14 @@ from etdb.store.verified import (
     file_size,
     iter_chunks,
     iter_entries,
+    resolve,
 )
 
+OUTSIDE = "relative UnixFS paths outside the root are now allowed"
+"""What the public conformance suite looks for in a refusal, misspelt as there."""
+
 _UNIT = 512
+_UP = "../"
 _FOLDERS = (Kind.DIRECTORY, Kind.SHARD)
 
 
@@ -45,27 +51,88 @@ def plan_tar(
     yield bytes(2 * _UNIT)
 
 
+@dataclass(frozen=True)
+class _Folder:
+    """A folder that is being written into the archive."""
+
+    path: str
+    cid: CID
+    entries: Iterator[Entry]
+
+
 def _plan_folder(
     source: BlockSource, root: CID, limits: TreeLimits
 ) -> Iterator[bytes | Chunk]:
-    todo: list[tuple[str, Iterator[Entry]]] = [(str(root), iter_entries(source, root))]
+    todo = [_open(source, str(root), root)]
+    lifted: set[str] = set()
     count = 0
     while todo:
-        folder, entries = todo[-1]
-        entry = next(entries, None)
+        entry = next(todo[-1].entries, None)
         if entry is None:
             todo.pop()
             continue
         count += 1
         if count > limits.entries or len(todo) > limits.depth:
-            msg = f"too many entries, or folders too deep, at {folder[:80]!r}"
+            msg = f"too many entries, or folders too deep, at {todo[-1].path[:80]!r}"
             raise InvalidDataError(msg)
-        path = f"{folder}/{entry.name}"
+        path = f"{todo[-1].path}/{entry.name}"
+        if entry.name.startswith(_UP):
+            path = _lift(source, todo, entry, lifted)
         if entry.is_directory:
             yield _header(path, tarfile.DIRTYPE)
-            todo.append((path, iter_entries(source, entry.cid)))
+            todo.append(_open(source, path, entry.cid))
         else:
             yield from _plan_file(source, path, entry.cid)
+
+
+def _open(source: BlockSource, path: str, cid: CID) -> _Folder:
+    return _Folder(path, cid, iter_entries(source, cid, _verify_name))
+
+
+def _verify_name(name: str) -> None:
+    """As everywhere, but for "../" before the name, which `_lift` judges."""
+    verify_name(name[len(_UP) * _steps_up(name) :])
+
+
+def _steps_up(name: str) -> int:
+    steps = 0
+    while name.startswith(_UP, steps * len(_UP)):
+        steps += 1
+    return steps
+
+
+def _lift(
+    source: BlockSource, todo: list[_Folder], entry: Entry, lifted: set[str]
+) -> str:
+    """The path of a file that its name puts into a folder above its own.
+
+    That folder is one this archive is in the middle of writing, so no symbolic
+    link lies on the path; and no entry of that folder has the name, so nothing
+    is written over.
+    """
+    steps = _steps_up(entry.name)
+    name = entry.name[steps * len(_UP) :]
+    if steps >= len(todo):
+        msg = f"a name that leads out of the archive: {entry.name[:80]!r}"
+        raise InvalidDataError(msg, hint=OUTSIDE)
+    folder = todo[-1 - steps]
+    path = f"{folder.path}/{name}"
+    if entry.is_directory or path in lifted or _has(source, folder.cid, name):
+        msg = f"a name that is taken, or of a folder: {entry.name[:80]!r}"
+        raise InvalidDataError(msg)
+    lifted.add(path)
+    return path
+
+
+def _has(source: BlockSource, folder: CID, name: str) -> bool:
+    try:
+        resolve(source, folder, name)
+    except NotFoundError as exc:
+        # Of a block that is missing nothing is known.
+        if exc.facts.get("kind") != "file":
+            raise
+        return False
+    return True
 
 
 def _plan_file(source: BlockSource, path: str, cid: CID) -> Iterator[bytes | Chunk]:

@@ -8,7 +8,7 @@ sizes that add up, bounded depth. Hand a source that cannot be trusted to
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -101,11 +101,16 @@ def _find_link(links: Sequence[Link], prefix: str, name: str) -> Link | None:
     return next((link for link in links if link.name in wanted), None)
 
 
-def iter_entries(source: BlockSource, directory: CID) -> Iterator[Entry]:
+def iter_entries(
+    source: BlockSource,
+    directory: CID,
+    verify: Callable[[str], None] = verify_name,
+) -> Iterator[Entry]:
     """The entries of a directory, in its own order.
 
     Raises InvalidDataError for a name that is no file name or comes twice, or
-    where the CID is not a directory.
+    where the CID is not a directory. Who knows what to do with other names
+    brings their own `verify`.
     """
     node = _load(source, directory)
     if node.kind not in _FOLDERS:
@@ -115,7 +120,7 @@ def iter_entries(source: BlockSource, directory: CID) -> Iterator[Entry]:
         _iter_plain(node) if node.kind is Kind.DIRECTORY else _iter_shard(source, node)
     )
     for link in links:
-        verify_name(link.name)
+        verify(link.name)
         yield _entry(source, link)
 
 

@@ -7,9 +7,9 @@ content holds, dag-cbor documents, and the shards that a walk passes.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from etdb.errors import InvalidDataError, NotFoundError
 from etdb.identity import CID, DAG_CBOR, IDENTITY, SHA2_256
@@ -32,6 +32,14 @@ class Walk:
     inside: tuple[str, ...] = ()
 
 
+@runtime_checkable
+class Locating(Protocol):
+    """A source that looks many blocks up at once."""
+
+    def locate(self, cids: Sequence[CID]) -> BlockSource:
+        """A source of the same blocks that gives these sooner."""
+
+
 class Checkable:
     """A source that is asked only for CIDs whose bytes can be checked.
 
@@ -47,6 +55,12 @@ class Checkable:
         if cid.hash_code == IDENTITY:
             return cid.digest
         return self._source.get_block(cid)
+
+    def locate(self, cids: Sequence[CID]) -> Checkable:
+        """The same, these blocks looked up at once where the source can."""
+        if isinstance(self._source, Locating):
+            return Checkable(self._source.locate(cids))
+        return self
 
 
 def verify_hash_known(cid: CID) -> None:

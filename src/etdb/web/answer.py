@@ -38,61 +38,62 @@ class Place:
 
 def headers_of(request: Request, wanted: Wanted, place: Place) -> dict[str, str]:
     """The headers of an answer, all but those of its length."""
+    roots = [*map(str, place.walk.passed)]
     headers = {
         **header.GATEWAY_CORS,
         "X-Ipfs-Path": requested_path(request),
-        "X-Ipfs-Roots": ",".join(str(cid) for cid in place.walk.passed),
+        "X-Ipfs-Roots": ",".join(roots),
         "Cache-Control": IMMUTABLE,
         # One address gives a page, a block or a CAR: caches must not mix them.
         "Vary": "Accept",
         header.CSP: header.CONTENT_POLICY,
     }
     if place.is_listing:
-        headers["ETag"] = f'"DirIndex-etdb1_CID-{place.cid}"'
+        headers["ETag"] = f'"DirIndex-etdb1_CID-{roots[-1]}"'
         headers["Cache-Control"] = LISTING_AGE
         headers[header.CSP] = header.LISTING_POLICY
         return headers
-    headers.update(_BY_FORM[wanted.form](wanted, place))
+    headers.update(_BY_FORM[wanted.form](wanted, place, roots[-1]))
     return headers
 
 
-def _file_headers(wanted: Wanted, place: Place) -> dict[str, str]:
+def _file_headers(wanted: Wanted, place: Place, cid: str) -> dict[str, str]:
     name = "index.html" if place.is_index else "".join(wanted.steps[-1:])
     name = wanted.filename or name
     return {
-        "ETag": f'"{place.cid}"',
+        "ETag": f'"{cid}"',
         "Accept-Ranges": "bytes",
         "Content-Type": media.type_of(name),
         "Content-Disposition": media.disposition(
-            name or str(place.cid), is_attachment=wanted.is_download
+            name or cid, is_attachment=wanted.is_download
         ),
     }
 
 
-def _raw_headers(wanted: Wanted, place: Place) -> dict[str, str]:
+def _raw_headers(wanted: Wanted, _place: Place, cid: str) -> dict[str, str]:
     return {
-        "ETag": f'"{place.cid}.raw"',
+        "ETag": f'"{cid}.raw"',
         "Accept-Ranges": "bytes",
         "Content-Type": RAW_TYPE,
-        "Content-Disposition": _attachment(wanted, f"{place.cid}.bin"),
+        "Content-Disposition": _attachment(wanted, f"{cid}.bin"),
     }
 
 
-def _car_headers(wanted: Wanted, place: Place) -> dict[str, str]:
+def _car_headers(wanted: Wanted, _place: Place, cid: str) -> dict[str, str]:
     asked = f"{wanted.root}/{'/'.join(wanted.steps)}?{wanted.car}"
     digest = hashlib.sha256(asked.encode("utf-8", "replace")).hexdigest()
     dups = "y" if wanted.car.has_duplicates else "n"
     return {
-        "ETag": f'"{place.cid}.car.{digest[:16]}"',
+        "ETag": f'"{cid}.car.{digest[:16]}"',
         "Accept-Ranges": "none",
         "Content-Type": f"{CAR_TYPE}; version=1; order=dfs; dups={dups}",
         "Content-Disposition": _attachment(wanted, _archive_name(wanted, "car")),
     }
 
 
-def _tar_headers(wanted: Wanted, place: Place) -> dict[str, str]:
+def _tar_headers(wanted: Wanted, _place: Place, cid: str) -> dict[str, str]:
     return {
-        "ETag": f'"{place.cid}.x-tar"',
+        "ETag": f'W/"{cid}.x-tar"',
         "Accept-Ranges": "none",
         "Content-Type": TAR_TYPE,
         "Content-Disposition": _attachment(wanted, _archive_name(wanted, "tar")),
@@ -127,7 +128,9 @@ def is_known(request: Request, place: Place, etag: str) -> bool:
     A listing is also known by its directory's CID alone, as other gateways
     have it.
     """
-    same = {etag, "*"} | ({f'"{place.cid}"'} if place.is_listing else set())
+    same = {etag.removeprefix("W/"), "*"} | (
+        {f'"{place.cid}"'} if place.is_listing else set()
+    )
     known = request.headers.get("if-none-match", "")
     tags = {tag.strip().removeprefix("W/") for tag in known.split(",")}
     return bool(tags & same)

@@ -32,8 +32,10 @@ __all__ = ["STATUS", "Site", "create_app"]
 def create_app(site: Site) -> FastAPI:
     """The application of a site, ready for `server.serve`."""
     following = None if site.follow is None else Following(site.follow)
-    reader = Reader(site.store)
+    reader = Reader(site.store, site.max_streams)
+    templates = Templates(site)
     app = FastAPI(
+        routes=Gateway(site.store, reader, templates).routes,
         title=f"{site.name}: electron tomography data",
         description="Signed records of tilt series and tomograms, and their files.",
         version=site.version,
@@ -49,11 +51,9 @@ def create_app(site: Site) -> FastAPI:
             "auto_configure": False,
         },
     )
-    templates = Templates(site)
     app.include_router(Api(site, following).router)
     app.include_router(Pages(site, templates, following).router)
-    app.include_router(Gateway(site.store, reader, templates).router)
-    app.include_router(Routing(site.store, site.addresses).router)
+    app.include_router(Routing(site.store, site.addresses, site.hosts).router)
     if site.oip is not None:
         app.include_router(Oipd(site, site.oip).router)
         app.include_router(Librarian(site, site.oip.librarian).router)

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 
-from fastapi import APIRouter
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
 
 from etdb.errors import InvalidDataError, NotFoundError
 from etdb.identity import CID, DAG_PB, RAW
@@ -26,9 +25,16 @@ from etdb.store.walk import Checkable, Walk, walk
 from etdb.web import header
 from etdb.web.answer import Place, headers_of, is_known, requested_path
 from etdb.web.multipart import Multipart, content_range
-from etdb.web.route import add_read
 from etdb.web.span import Span, parse_spans
-from etdb.web.stream import Job, Reader, VerifiedResponse, literal, primed, probe
+from etdb.web.stream import (
+    BlockResponse,
+    Job,
+    Reader,
+    VerifiedResponse,
+    literal,
+    primed,
+    probe,
+)
 from etdb.web.template import Templates
 from etdb.web.wanted import Form, Wanted, parse_wanted
 
@@ -45,18 +51,19 @@ class Gateway:
         self._store = Checkable(store)
         self._reader = reader
         self._templates = templates
-        self.router = APIRouter(include_in_schema=False)
-        for path in ("/ipfs/{cid}", "/ipfs/{cid}/{path:path}"):
-            add_read(self.router, path, self.serve)
-            self.router.add_api_route(path, self.allow, methods=["OPTIONS"])
 
-    async def allow(self) -> Response:
-        """Tell a browser that any site may read here."""
-        return Response(status_code=204, headers=header.GATEWAY_CORS)
+    @property
+    def routes(self) -> list[BaseRoute]:
+        """Plain ones: a client that takes blocks one by one asks a thousand times."""
+        paths = ("/ipfs/{cid}", "/ipfs/{cid}/{path:path}")
+        methods = ["GET", "HEAD", "OPTIONS"]
+        return [Route(path, self.serve, methods=methods) for path in paths]
 
-    async def serve(self, request: Request, cid: str, path: str = "") -> Response:
+    async def serve(self, request: Request) -> Response:
         """A file, a block, an archive or a directory."""
-        wanted = parse_wanted(request, cid, path)
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers=header.GATEWAY_CORS)
+        wanted = parse_wanted(request)
         try:
             return await self._serve(request, wanted)
         except NotFoundError as exc:
@@ -65,7 +72,7 @@ class Gateway:
             raise
 
     async def _serve(self, request: Request, wanted: Wanted) -> Response:
-        place = await run_in_threadpool(self._find, wanted)
+        place = await self._reader.call(self._find, wanted)
         headers = headers_of(request, wanted, place)
         if (place.is_listing or place.is_index) and not _ends_in_slash(request):
             return _moved(request, headers)
@@ -139,6 +146,10 @@ class Gateway:
             first_byte = Span(0, min(1, place.size_bytes))
             await probe(self._reader.run(self._jobs(place, first_byte)))
             return Response(status_code=status, headers=headers)
+        if place.block is not None:
+            slot = self._reader.slots.held(is_small=True)
+            pieces = chain.from_iterable(job() for job in jobs)
+            return BlockResponse(slot, b"".join(pieces), status, headers)
         # The first piece of several parts is a head, made here; the second is read.
         body = await primed(self._reader.run(jobs), pieces=2 if len(spans) > 1 else 1)
         return VerifiedResponse(body, status, headers)
@@ -166,7 +177,7 @@ class Gateway:
     async def _serve_listing(
         self, request: Request, wanted: Wanted, place: Place, headers: dict[str, str]
     ) -> Response:
-        entries = await run_in_threadpool(self._list, place.cid)
+        entries = await self._reader.call(self._list, place.cid)
         answer = self._templates.page(
             request,
             "listing.html",

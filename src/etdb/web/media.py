@@ -7,6 +7,7 @@ nothing under /ipfs/ is ever a program to this site's pages.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from urllib.parse import quote
 
@@ -33,6 +34,9 @@ _TYPES: Mapping[str, str] = {
     "webm": "video/webm",
 }
 
+_PLAIN = re.compile(r"[A-Za-z0-9._~-]*\Z", re.ASCII)
+"""Names that need no escape, such as any CID: most of those sent."""
+
 
 def type_of(name: str) -> str:
     """The media type for a file's name."""
@@ -49,6 +53,8 @@ def disposition(name: str, *, is_attachment: bool) -> str:
     """A Content-Disposition: the name in ASCII, and exactly."""
     kind = "attachment" if is_attachment else "inline"
     base = name.rpartition("/")[2]
+    if _PLAIN.match(base):
+        return f"{kind}; filename=\"{base}\"; filename*=UTF-8''{base}"
     simple = "".join(
         char if char.isascii() and char.isprintable() and char not in '"\\%' else "_"
         for char in base

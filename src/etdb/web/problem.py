@@ -37,6 +37,9 @@ STATUS: Mapping[type[errors.EtdbError], int] = {
 }
 """The HTTP status of every error."""
 
+RETRY_AFTER_S = "5"
+"""What a visitor is told where something is not to be had just now."""
+
 _CODES: Mapping[int, str] = {
     400: "invalid-data",
     404: "not-found",
@@ -72,7 +75,9 @@ def problem_of(error: Exception) -> Problem:
     """What an error is to a visitor. A bug of ours shows nothing of itself."""
     if isinstance(error, errors.EtdbError):
         status = STATUS[type(error)]
-        return Problem(status, error.code, error.message, error.hint, error.facts)
+        again = {"Retry-After": RETRY_AFTER_S} if status == 503 else {}
+        said = (error.message, error.hint, error.facts)
+        return Problem(status, error.code, *said, headers=again)
     if isinstance(error, RequestValidationError):
         return _invalid_parameter(error)
     if isinstance(error, HTTPException):

@@ -1,7 +1,8 @@
 """/routing/v1: who has content, for IPFS clients that ask routers over HTTP.
 
-This node names itself for what it holds (delegated routing, IPIP-337), as
-JSON or as a stream of lines, filtered as asked (IPIP-484).
+This node names itself for what it holds (delegated routing, IPIP-337), and
+for a dataset the gateways that its publishers have registered; as JSON or as a
+stream of lines, filtered as asked (IPIP-484).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import contextlib
 import hashlib
 import ipaddress
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -39,9 +40,18 @@ Provider = dict[str, Any]
 class Routing:
     """The routes under /routing/v1."""
 
-    def __init__(self, store: BlockSource, addresses: Sequence[str]) -> None:
-        """`addresses`: URLs or multiaddrs of this node's gateway."""
+    def __init__(
+        self,
+        store: BlockSource,
+        addresses: Sequence[str],
+        hosts: Callable[[CID], Sequence[str]] = lambda _cid: (),
+    ) -> None:
+        """`addresses`: URLs or multiaddrs of this node's gateway.
+
+        `hosts` names the URLs of other gateways that are said to have a dataset.
+        """
         self._store = Checkable(store)
+        self._hosts = hosts
         self._addresses = tuple(
             address if address.startswith("/") else multiaddr_of(address)
             for address in addresses
@@ -64,8 +74,23 @@ class Routing:
         providers = []
         if await run_in_threadpool(self._has, wanted):
             addresses = self._addresses or tuple(_own_addresses(request))
-            providers = filter_providers([provider(addresses)], *_filters(request))
-        return _answer(request, providers, is_fixed=bool(self._addresses))
+            providers.append(provider(addresses))
+        providers += await run_in_threadpool(self._list_elsewhere, wanted)
+        kept = filter_providers(providers, *_filters(request))
+        return _answer(request, kept, is_fixed=bool(self._addresses))
+
+    def _list_elsewhere(self, cid: CID) -> list[Provider]:
+        """Who else is said to have a dataset; only what a multiaddr can say."""
+        try:
+            urls = self._hosts(cid)
+        except EtdbError:
+            return []
+        found = (_find_multiaddr(url) for url in urls)
+        return [
+            provider([address])
+            for address in found
+            if address is not None and address not in self._addresses
+        ]
 
     def _has(self, cid: CID) -> bool:
         """Whether its block can be given right now: it is read and hashed."""
@@ -106,6 +131,16 @@ def multiaddr_of(url: str) -> str:
         kind = "dns"
     tail = "/tls/http" if parts.scheme == "https" else "/http"
     return f"/{kind}/{host}/tcp/{port}{tail}"
+
+
+def _find_multiaddr(url: str) -> str | None:
+    """That of an https address of which a path says no more."""
+    try:
+        parts = urlsplit(url)
+        is_whole = parts.scheme == "https" and not parts.path.strip("/")
+        return multiaddr_of(url) if is_whole else None
+    except (ValueError, InvalidDataError):
+        return None
 
 
 def _unfit(url: str) -> InvalidDataError:

@@ -1,7 +1,7 @@
 """The HTTP server under the application: uvicorn, started and stopped here.
 
 `serve` is for a process of its own and ends on Ctrl-C; `running` serves from a
-thread for the length of a block.
+thread for the length of a block. With a certificate either speaks https.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import errno
 import logging
 import signal
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 
@@ -18,6 +19,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from etdb.errors import ConflictError, UnavailableError
+from etdb.web.connection import Config, Greeted, Http1, Limits
 
 GRACE_S = 1
 """How long answers under way may still take when the server is stopped."""
@@ -26,10 +28,20 @@ GRACE_S = 1
 class _Server(uvicorn.Server):
     """A server that says when it answers, and nothing while it stops."""
 
-    def __init__(self, app: ASGIApp, on_ready: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        certificate: ssl.SSLContext | None,
+        limits: Limits,
+        on_ready: Callable[[], object],
+    ) -> None:
         super().__init__(
-            uvicorn.Config(
+            Config(
                 app,
+                limits,
+                http=Greeted if certificate else Http1,
+                ssl_context_factory=(lambda *_: certificate) if certificate else None,
+                ws="none",
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -59,24 +71,39 @@ class _Server(uvicorn.Server):
 
 
 def serve(
-    app: ASGIApp, host: str, port: int, on_ready: Callable[[str], object]
+    app: ASGIApp,
+    host: str,
+    port: int,
+    on_ready: Callable[[str], object],
+    *,
+    certificate: ssl.SSLContext | None = None,
+    limits: Limits | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM, then return, whoever is still connected.
 
     `on_ready` is called with the address once it answers; port 0 takes a free
-    one. Raises ConflictError where the port is in use, UnavailableError where
-    the host cannot be listened on.
+    one; with a certificate (`certificate.load_certificate`) it is an https
+    address. Raises ConflictError where the port is in use, UnavailableError
+    where the host cannot be listened on.
     """
-    with _listening(host, port) as (sock, url), _ignoring_repeats():
-        _Server(app, lambda: on_ready(url)).run([sock])
+    with _listening(host, port, certificate) as (sock, url), _ignoring_repeats():
+        server = _Server(app, certificate, limits or Limits(), lambda: on_ready(url))
+        server.run([sock])
 
 
 @contextlib.contextmanager
-def running(app: ASGIApp, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
+def running(
+    app: ASGIApp,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    certificate: ssl.SSLContext | None = None,
+    limits: Limits | None = None,
+) -> Iterator[str]:
     """Serve from a thread while the block lasts; gives the address."""
     ready = threading.Event()
-    with _listening(host, port) as (sock, url):
-        server = _Server(app, ready.set)
+    with _listening(host, port, certificate) as (sock, url):
+        server = _Server(app, certificate, limits or Limits(), ready.set)
 
         def run() -> None:
             try:
@@ -98,7 +125,9 @@ def running(app: ASGIApp, host: str = "127.0.0.1", port: int = 0) -> Iterator[st
 
 
 @contextlib.contextmanager
-def _listening(host: str, port: int) -> Iterator[tuple[socket.socket, str]]:
+def _listening(
+    host: str, port: int, certificate: ssl.SSLContext | None
+) -> Iterator[tuple[socket.socket, str]]:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -108,7 +137,8 @@ def _listening(host: str, port: int) -> Iterator[tuple[socket.socket, str]]:
         except OSError as exc:
             raise _cannot_listen(host, port, exc) from exc
         name = f"[{host}]" if family == socket.AF_INET6 else host
-        yield sock, f"http://{name}:{sock.getsockname()[1]}"
+        scheme = "https" if certificate else "http"
+        yield sock, f"{scheme}://{name}:{sock.getsockname()[1]}"
 
 
 def _cannot_listen(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from etdb.identity import CID
 from etdb.store.verified import BlockSource
 
 if TYPE_CHECKING:
@@ -88,5 +89,9 @@ class Site:
     once a second."""
     addresses: Sequence[str] = ()
     """Where others reach this site's gateway: URLs or multiaddrs."""
+    hosts: Callable[[CID], Sequence[str]] = lambda _cid: ()
+    """URLs of other gateways that are said to have the dataset of a CID."""
+    max_streams: int = 128
+    """How many downloads may be under way at once; of one block, twice as many."""
     oip: OipIndex | None = None
     """The index as the old daemons' clients ask it; without it they find nothing."""

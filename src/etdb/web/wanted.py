@@ -45,6 +45,7 @@ _TYPES: Mapping[str, Form] = {
 }
 _CAR_PARAMETERS = {"version": ("1",), "order": ("dfs", "unk"), "dups": ("n", "y")}
 """What may be asked of a CAR; the first is what is given unasked."""
+_NO_CAR = CarOptions()
 _FORMATS: Mapping[str, Form] = {form.value: form for form in _TYPES.values()}
 
 
@@ -66,25 +67,25 @@ class Wanted:
         return [step for step in self.path.split("/") if step]
 
 
-def parse_wanted(request: Request, cid_text: str, path: str) -> Wanted:
-    """Read a request.
+def parse_wanted(request: Request) -> Wanted:
+    """Read a request, whose route gives it a `cid` and perhaps a `path`.
 
     Raises HTTPException: 400 for what cannot be read, 406 for what is not
     offered.
     """
     try:
-        root = CID.parse(cid_text)
+        root = CID.parse(request.path_params["cid"])
         verify_hash_known(root)
     except InvalidDataError as exc:
         raise HTTPException(400, exc.message) from exc
     form, query = _find_form(request), request.query_params
     return Wanted(
         root=root,
-        path=path,
+        path=request.path_params.get("path", ""),
         form=form,
         filename=query.get("filename", ""),
         is_download=query.get("download") == "true",
-        car=_parse_car(request) if form is Form.CAR else CarOptions(),
+        car=_parse_car(request) if form is Form.CAR else _NO_CAR,
     )
 
 

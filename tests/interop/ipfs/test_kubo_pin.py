@@ -20,6 +20,14 @@ def pin(published: Any, kubo: Kubo) -> dict[str, Any]:
     return {key: said[key] for key in ("referred", "copied", "present")}
 
 
+def state_of(kubo: Kubo, published: Any) -> str:
+    """What `etdb whereis` says of it."""
+    words = ("whereis", published.id, "--kubo", kubo.api_url, "--json")
+    last = published.lab.ok(*words).json["holders"][-1]
+    assert last["name"] == kubo.api_url
+    return str(last["state"])
+
+
 def verify_holds(kubo: Kubo, published: Any, folder: Path) -> None:
     """It gives every file, right, and has promised to keep them."""
     kubo.run("get", "--offline", "--progress=false", "-o", folder, published.cid)
@@ -37,10 +45,13 @@ def test_kubo_holds_a_copy_and_is_not_given_it_twice(
     with kubo.running():
         with KuboStore(kubo.api_url) as store:
             assert not store.is_pinned(CID.parse(published.cid))
+        before = state_of(kubo, published)
         first = pin(published, kubo)
         again = pin(published, kubo)
+        after = state_of(kubo, published)
         verify_holds(kubo, published, tmp_path / "got")
 
+    assert (before, after) == ("lacks", "has")
     assert first["referred"] == 0
     assert first["copied"] >= len(published.files)
     assert again == {"referred": 0, "copied": 0, "present": first["copied"]}

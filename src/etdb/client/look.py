@@ -1,0 +1,59 @@
+"""How a transfer is doing, at one moment: what somebody who watches may show.
+
+def watch(look: Callable[[], Look]) -> AbstractContextManager[None]: ...
+
+fetch(plan, sources, watch=watch)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from etdb.errors import EtdbError
+
+
+@dataclass(frozen=True)
+class FileLook:
+    """One file that is under way."""
+
+    name: str
+    size_bytes: int
+    done_bytes: int
+    """In their place and verified."""
+
+
+@dataclass(frozen=True)
+class SourceLook:
+    """One source, until now."""
+
+    name: str
+    given_bytes: int
+    """Verified, and before any other source."""
+    state: str
+    """ok, dropped (for good) or failing (it rests, or lacks a file)."""
+    error: EtdbError | None = None
+
+
+@dataclass(frozen=True)
+class Look:
+    """All files and all sources."""
+
+    total_bytes: int
+    found_bytes: int
+    """Left by an earlier run, and verified again."""
+    fetched_bytes: int
+    files: int
+    ended_files: int
+    under_way: tuple[FileLook, ...]
+    sources: tuple[SourceLook, ...]
+
+    @property
+    def done_bytes(self) -> int:
+        """In their place and verified."""
+        return self.found_bytes + self.fetched_bytes
+
+
+Watch = Callable[[Callable[[], Look]], AbstractContextManager[None]]
+"""Shows what it is given to look by, for the length of the block."""

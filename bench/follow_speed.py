@@ -5,8 +5,7 @@ three legs (publish on an embedded chain, follow it into an empty index, search
 that) run in a process of their own, whose memory is the peak of all three.
 Publishing reads its own chain into its own index as it goes; that is in its
 seconds. What a record costs where there are many is measured in turn with what
-it costs where there are few, so that both see one load, and in seconds of the
-processor: what else waits for the disk is not ours.
+it costs where there are few, so that both see one load.
 """
 
 from __future__ import annotations
@@ -29,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import Figure
+from etdb.cli import collect_rarely
 from etdb.identity import BlockHash, Txid
 from etdb.index import queries
 from etdb.index.db import Index
@@ -116,6 +116,7 @@ def _child(what: str) -> dict[str, float]:
 
 
 def _whole() -> dict[str, float]:
+    collect_rarely()
     author = Author()
     artifacts = [_artifact(author, number) for number in range(RECORDS)]
     with tempfile.TemporaryDirectory() as name:
@@ -132,6 +133,7 @@ def _whole() -> dict[str, float]:
             folder / "node", chain, author.key, address=author.address
         ) as publisher:
             publish_s = _seconds(lambda: publisher.publish_artifacts(artifacts))
+            artifacts.clear()
         reader = EmbeddedChain.open(folder / "chain")
         with Index.create(folder / "empty.sqlite", [reader.info]) as index:
             follow_s = _seconds(lambda: follow(index, reader))
@@ -146,6 +148,7 @@ def _whole() -> dict[str, float]:
 
 
 def _many() -> dict[str, float]:
+    collect_rarely()
     records = int(os.environ.get("ETDB_BENCH_RECORDS", MANY))
     starts = range(0, records, FEW)
     few: list[float] = []
@@ -160,8 +163,7 @@ def _many() -> dict[str, float]:
                     _into_empty(folder / "warm-up.sqlite", carried)
                 if number % _STEP == 0:
                     few.append(_into_empty(folder / f"{number}.sqlite", carried))
-                    taken = _seconds(lambda: follow(index, ledger), time.process_time)
-                    many.append(taken / _STEP)
+                    many.append(_seconds(lambda: follow(index, ledger)) / _STEP)
             assert queries.count(index)["records"] == len(starts) * FEW
         size = (folder / "many.sqlite").stat().st_size
     return {
@@ -181,12 +183,10 @@ def _into_empty(path: Path, carried: Sequence[Carried]) -> float:
         return _seconds(lambda: follow(index, ledger))
 
 
-def _seconds(
-    work: Callable[[], object], clock: Callable[[], float] = time.perf_counter
-) -> float:
-    started = clock()
+def _seconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
     work()
-    return clock() - started
+    return time.perf_counter() - started
 
 
 class _Growing:

@@ -33,7 +33,8 @@ from etdb.errors import (
 
 T = TypeVar("T")
 
-_READ_BYTES = 64 * 1024
+_READ_BYTES = 1024 * 1024
+"""At most at once: what has arrived, however much; a smaller piece costs more."""
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _FORBIDDEN = frozenset({401, 403})
 
@@ -315,7 +316,10 @@ def _no_url(url: str) -> InvalidDataError:
 
 def redact(url: str) -> str:
     """A URL as it may be shown: without user, password and query."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url.partition("?")[0].rpartition("@")[2]
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit((parts.scheme, host, parts.path, "", ""))
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import Figure, alternate, size_bytes
+from etdb.cli import collect_rarely
 from etdb.identity import CID
 from etdb.store.inplace import InPlaceStore
 from etdb.store.verified import iter_chunks
@@ -37,6 +38,7 @@ CLIENTS = 4
 
 def measure() -> list[Figure]:
     """Import, then serve."""
+    collect_rarely()
     program = build_kubo(ROOT / "tests" / "interop" / "ipfs" / "kubo", ROOT / ".cache")
     with tempfile.TemporaryDirectory() as name:
         base = Path(name)

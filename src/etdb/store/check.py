@@ -7,7 +7,6 @@ What is found is noted in the catalogue, so that reports are of both halves.
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from etdb.identity import CID, RAW
 from etdb.progress import Progress
 from etdb.store.catalogue import Catalogue, Position, State, StoredFile
 from etdb.store.hashing import ReadInto, fill
-from etdb.store.openfiles import Stamp, changed, reading
+from etdb.store.openfiles import changed, reading
 from etdb.store.unixfs import chunk_block, parse_node
 
 SAVE_BYTES = 256 * 1024 * 1024
@@ -125,8 +124,8 @@ class Check:
         self._advance(file.id + 1, 0, 0)
 
     def _compare(self, file: StoredFile, first: int) -> State:
-        with reading(file.path) as handle:
-            if not Stamp.of(os.fstat(handle)).has_same_content(file.stamp):
+        with reading(file.path) as (handle, stamp):
+            if not stamp.has_same_content(file.stamp):
                 raise changed(file.path)
             buffer = memoryview(bytearray(file.chunk_bytes))
             for number, digest in enumerate(self._iter_digests(file)):

@@ -72,8 +72,7 @@ class Hasher:
         Raises ConflictError naming the file if it changes meanwhile, else as
         `openfiles.reading`.
         """
-        with reading(path) as handle:
-            stamp = Stamp.of(os.fstat(handle))
+        with reading(path) as (handle, stamp):
             if stamp.size_bytes <= profile.chunk_bytes:
                 job = _Job(path, handle, profile, 0, stamp.size_bytes)
                 hashed = self._hash_leaf(job, stamp)
@@ -113,11 +112,10 @@ class Hasher:
     ) -> list[bytes]:
         """The digests of some chunks of a file; errors as `hash_file`."""
         digests = []
-        with reading(path) as handle:
-            end = os.fstat(handle).st_size
+        with reading(path) as (handle, stamp):
             for number in numbers:
                 start = number * profile.chunk_bytes
-                stop = min(end, start + profile.chunk_bytes)
+                stop = min(stamp.size_bytes, start + profile.chunk_bytes)
                 digests.append(self._hash(_Job(path, handle, profile, start, stop)))
         return digests
 

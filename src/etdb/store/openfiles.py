@@ -12,6 +12,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple
 
 from etdb.errors import (
     ConflictError,
@@ -49,8 +50,15 @@ class Stamp:
         return mine == (other.size_bytes, other.mtime_ns, other.inode)
 
 
+class Opened(NamedTuple):
+    """A file that is open: its descriptor, and its stamp when it was opened."""
+
+    handle: int
+    stamp: Stamp
+
+
 class reading:  # noqa: N801 - used like a function, and twice as fast as one
-    """A file descriptor for a regular file.
+    """A regular file, opened to be read.
 
     Raises NotFoundError for a missing file, InvalidDataError for what is not a
     regular file, UnavailableError for what cannot be opened or read.
@@ -60,17 +68,16 @@ class reading:  # noqa: N801 - used like a function, and twice as fast as one
         self._path = path
         self._handle = -1
 
-    def __enter__(self) -> int:
+    def __enter__(self) -> Opened:
         with file_errors(self._path):
             # O_NONBLOCK: opening a named pipe must not wait for its writer.
             flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
             self._handle = os.open(self._path, flags)
             try:
-                _verify_regular(self._path, self._handle)
+                return Opened(self._handle, _regular_stamp(self._path, self._handle))
             except BaseException:
                 os.close(self._handle)
                 raise
-        return self._handle
 
     def __exit__(
         self,
@@ -82,10 +89,12 @@ class reading:  # noqa: N801 - used like a function, and twice as fast as one
         _translate(self._path, error)
 
 
-def _verify_regular(path: Path, handle: int) -> None:
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
+def _regular_stamp(path: Path, handle: int) -> Stamp:
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode):
         msg = f"not a regular file: {path}"
         raise InvalidDataError(msg)
+    return Stamp.of(status)
 
 
 def stamp_of(path: Path) -> Stamp:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
-from etdb import durable
+from etdb import durable, network
 from etdb.client.local import LocalCatalogue
 from etdb.client.sources import StoreSource
 from etdb.errors import EtdbError, NotFoundError
@@ -27,10 +27,9 @@ from etdb.index import follow, queries
 from etdb.index.db import Index, find_tip
 from etdb.index.followed import FollowedLedgers, verify_whole
 from etdb.index.hosts import list_hosts
-from etdb.index.oip import OipIndex
+from etdb.index.oip.oipd import OipIndex
 from etdb.ledger.base import Ledger, LedgerReader
 from etdb.ledger.flo.local import EmbeddedChain
-from etdb.network import address_on, find_daemon, open_daemon, wallet_facts
 from etdb.newnode import EMPTY_FOLDERS, make_folder
 from etdb.progress import Progress, Silent
 from etdb.publish import keys
@@ -47,8 +46,7 @@ from etdb.web.catalogue import IndexCatalogue
 from etdb.web.site import Site
 
 if TYPE_CHECKING:
-    from etdb.ledger.flo.account import WalletStatus
-    from etdb.ledger.flo.daemon import DaemonLedger
+    from etdb.ledger.flo.daemon import DaemonLedger, DaemonStatus
     from etdb.publish.publisher import Publisher
 
 WRITE_WAIT_S = 30.0
@@ -73,7 +71,7 @@ class Node:
         self.folder = folder
         self.settings = settings
         self._resources = contextlib.ExitStack()
-        self._wallet: WalletStatus | None = None
+        self._seen: DaemonStatus | None = None
 
     @classmethod
     def create(
@@ -94,7 +92,7 @@ class Node:
         make_folder(
             folder,
             chosen,
-            daemon=find_daemon(settings.ledger),
+            daemon=network.find_daemon(settings.ledger),
             is_test=is_test,
             progress=progress or Silent(),
         )
@@ -141,7 +139,9 @@ class Node:
         """The FLO daemon and our wallet on its network; None where none is set."""
         if self.settings.ledger.kind != "flo":
             return None
-        daemon = open_daemon(self.folder, self.settings.ledger, self.keys.wallet)
+        daemon = network.open_daemon(
+            self.folder, self.settings.ledger, self.keys.wallet
+        )
         return self._resources.enter_context(daemon)
 
     @property
@@ -167,8 +167,9 @@ class Node:
     @property
     def wallet_address(self) -> Address | None:
         """Where coins for the FLO daemon's network go; None without one."""
-        chosen = self.settings.ledger
-        return None if self.daemon is None else address_on(chosen, self.keys.wallet)
+        if self.daemon is None:
+            return None
+        return network.address_on(self.settings.ledger, self.keys.wallet)
 
     @cached_property
     def index(self) -> Index:
@@ -206,6 +207,7 @@ class Node:
             # A daemon's chain is nobody's file: sending locks nothing here.
             writing=self.writing if self.daemon is None else _no_lock,
             confirmations=self.settings.ledger.confirmations if self.daemon else 1,
+            max_fee_factor=self.settings.ledger.max_fee_factor,
             key=self.keys.publisher,
             threads=self.settings.store.threads,
         )
@@ -273,11 +275,8 @@ class Node:
         }
 
     def _ledger_status(self, held: dict[str, Any]) -> dict[str, Any]:
-        known = self.followed.known(held["id"])
-        tip_height = None if known.tip is None else known.tip.height
-        read = held["height"]
-        lag = None if tip_height is None or read is None else tip_height - read
-        return held | {"tip_height": tip_height, "lag": lag, "problem": known.problem}
+        seen = self._seen if held["id"] == self.ledger.info.id else None
+        return network.ledger_facts(held, self.followed.known(held["id"]), seen)
 
     def _publishing_status(self) -> dict[str, Any]:
         pending = [
@@ -290,8 +289,7 @@ class Node:
             }
             for entry in Journal(self.folder / "journal").list_open()
         ]
-        wallet = None if self._wallet is None else wallet_facts(self._wallet)
-        return {"pending": pending, "wallet": wallet}
+        return {"pending": pending, "wallet": network.wallet_facts(self._seen)}
 
     @property
     def torn_bytes(self) -> int:
@@ -344,20 +342,20 @@ class Node:
         """Read what is new on the ledgers into the index; how many blocks."""
         self._verify_chain_is_whole()
         applied = self.followed.follow(progress, stop)
-        if applied or self._wallet is None:
+        if applied or self._seen is None or self._seen.gap:
             self._look_for_coins(_SOON_BLOCKS)
         return applied
 
     def _look_for_coins(self, most_blocks: float) -> None:
-        """Bring the wallet's balance up to date, unless that takes long."""
+        """Ask the daemon; count the wallet's coins, unless that takes long."""
         if self.daemon is None:
             return
         with contextlib.suppress(EtdbError):
             status = self.daemon.status()
-            if status.count_unread(self.ledger.info.first_height) <= most_blocks:
+            if status.count_unread() <= most_blocks:
                 self.daemon.settle()
                 status = self.daemon.status()
-            self._wallet = status.wallet
+            self._seen = status
 
     def catch_up(self, progress: Progress) -> int:
         """Follow, and look for the wallet's coins; how many blocks were new."""

@@ -19,10 +19,10 @@ from etdb.errors import InvalidDataError, NotFoundError, UnavailableError
 from etdb.index.condition import condition_of
 from etdb.index.db import Index
 from etdb.index.follow import follow
-from etdb.index.librarian import Sort
-from etdb.index.oip import OipIndex
-from etdb.index.oip_field import RECORD_FIELDS
-from etdb.index.oip_page import Hits, Window
+from etdb.index.oip.field import RECORD_FIELDS
+from etdb.index.oip.librarian import Sort
+from etdb.index.oip.oipd import OipIndex
+from etdb.index.oip.page import Hits, Window
 from etdb.index.schema import records
 from etdb.index.search import And, Is, Match, Not, Or
 from etdb.ledger.base import SignedTransaction

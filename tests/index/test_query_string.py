@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from etdb.errors import InvalidDataError
 from etdb.index.condition import condition_of
 from etdb.index.fields import FieldKind
-from etdb.index.oip_field import EDIT_FIELDS, RECORD_FIELDS, TEXT_FIELDS
-from etdb.index.query_string import Target, parse
+from etdb.index.oip.field import EDIT_FIELDS, RECORD_FIELDS, TEXT_FIELDS
+from etdb.index.oip.query_string import Target, parse
 from etdb.index.search import And, Compare, Expression, Has, Is, Match, Not, Or
 
 FIELDS = {

@@ -513,3 +513,12 @@ def test_a_name_with_percent_signs_in_it_is_reached(
     assert "%25" in name
     assert answer.status_code == 200
     assert answer.headers["x-ipfs-path"] == f"/ipfs/{car.roots[0]}/{name}"
+
+
+def test_a_newline_at_the_end_of_a_name_is_part_of_it(serve_site: ServeSite) -> None:
+    store = MemoryStore()
+    root = store.add_tree({"a": b"one", "b": b"two", "b\n": b"three"})
+    site = serve_site(store=store)
+
+    assert site.get(f"/ipfs/{root}/a%0A").status_code == 404
+    assert site.get(f"/ipfs/{root}/b%0A").content == b"three"

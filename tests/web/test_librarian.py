@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from etdb.errors import BrokenIndexError, UnavailableError
 from etdb.index import follow
 from etdb.index.db import Index
-from etdb.index.librarian import LibrarianIndex, Sort
-from etdb.index.oip import OipIndex
-from etdb.index.oip_record import Document
+from etdb.index.oip.librarian import LibrarianIndex, Sort
+from etdb.index.oip.oipd import OipIndex
+from etdb.index.oip.record import Document
 from etdb.testing.ledger import MemoryLedger
 from etdb.testing.records import Author
 from etdb.web.dialect import MAX_DEPTH

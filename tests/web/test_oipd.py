@@ -14,7 +14,7 @@ import pytest
 from etdb.errors import UnavailableError
 from etdb.index import follow
 from etdb.index.db import Index
-from etdb.index.oip import OipIndex
+from etdb.index.oip.oipd import OipIndex
 from etdb.testing.ledger import MemoryLedger
 from etdb.testing.records import Author
 from etdb.web.oipd import MAX_TRANSACTIONS

@@ -57,6 +57,23 @@ def account(**changes: Any) -> dict[str, Any]:
     }
 
 
+def test_a_daemon_that_is_behind_its_network_is_told_of(
+    serve_site: ServeSite,
+) -> None:
+    gap = "the daemon is still reading its network: block 3,100,000 of 8,200,000"
+    behind = account()
+    behind["ledgers"][0]["gap"] = gap
+    behind["publishing"]["wallet"]["first_height"] = 2_600_000
+    site = serve_site(status=lambda: behind)
+
+    page = site.get("/status").text
+
+    assert gap in page
+    assert "2,600,000" in page
+    assert site.get("/api/status").json()["ledgers"][0]["gap"] == gap
+    assert gap not in serve_site(status=account).get("/status").text
+
+
 def test_a_publishing_node_shows_lag_pending_and_balance(serve_site: ServeSite) -> None:
     text = serve_site(status=account).get("/status").text
 

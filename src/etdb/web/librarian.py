@@ -18,12 +18,12 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from etdb.errors import EtdbError, InvalidDataError
-from etdb.index.librarian import Sort
+from etdb.index.oip.librarian import Sort
 from etdb.web import header
 from etdb.web.dialect import MAX_DEPTH, MAX_NUMBER, add, answer, number, refused
 
 if TYPE_CHECKING:
-    from etdb.index.librarian import LibrarianIndex
+    from etdb.index.oip.librarian import LibrarianIndex
     from etdb.web.site import Site
 
 Asked = dict[str, Any]

@@ -1,6 +1,6 @@
 """/oip: the interface of oipd, as js-oip speaks it.
 
-Records are given as they are now (`etdb.index.oip`). Kinds of records that
+Records are given as they are now (`etdb.index.oip.oipd`). Kinds of records that
 this system has none of (OIP 0.41, Alexandria media, historian, OIP 5) are
 empty lists.
 """
@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from etdb.errors import EtdbError, InvalidDataError, NotFoundError
-from etdb.index.oip_page import NO_HITS, Hits, Window
+from etdb.index.oip.page import NO_HITS, Hits, Window
 from etdb.web.dialect import (
     MAX_DEPTH,
     add,
@@ -33,7 +33,7 @@ from etdb.web.dialect import (
 )
 
 if TYPE_CHECKING:
-    from etdb.index.oip import OipIndex
+    from etdb.index.oip.oipd import OipIndex
     from etdb.web.site import Site
 
 Find = Callable[[Request, Window], Hits]

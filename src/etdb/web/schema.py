@@ -268,6 +268,11 @@ class LedgerStatusShape(Shape):
     tip_height: int | None = Field(None, description="the ledger's own last block")
     lag: int | None = Field(None, description="blocks still to be read")
     problem: str = Field("", description="why it is not followed at the moment")
+    gap: str = Field(
+        "",
+        description="how far its daemon still is from its network's end, in words; "
+        "until then nothing is published",
+    )
 
 
 class PendingShape(Shape):
@@ -287,6 +292,7 @@ class WalletShape(Shape):
     address: str
     balance_sat: int
     immature_sat: int
+    first_height: int = Field(0, description="coins are counted from here on")
     read_height: int | None = Field(None, description="coins are counted up to here")
     fee_sat_per_kb: int
     records_left: int | None = Field(description="records that the balance pays for")

@@ -14,7 +14,7 @@ from etdb.identity import CID
 from etdb.store.verified import BlockSource
 
 if TYPE_CHECKING:
-    from etdb.index.oip import OipIndex
+    from etdb.index.oip.oipd import OipIndex
 
 Record = dict[str, Any]
 """The one plain dict that the API, the pages and the command line share."""

@@ -20,9 +20,12 @@ _PLAIN = (
     "lab publisher records species labs withdrawn unattested rejected files "
     "file_bytes torn_bytes"
 )
-_LEDGER = "id kind height hash time messages first_height tip_height lag problem"
+_LEDGER = "id kind height hash time messages first_height tip_height lag problem gap"
 _PENDING = "action sid record digest since is_sent"
-_WALLET = "address read_height balance_sat immature_sat fee_sat_per_kb records_left"
+_WALLET = (
+    "address first_height read_height balance_sat immature_sat fee_sat_per_kb "
+    "records_left"
+)
 
 _LOGIN = re.compile(r"(?<=://)[^/@\s]*@")
 _PATH = re.compile(r"(?<![\w/.:…])(?:[A-Za-z]:)?(?:[/\\][^/\\\s'\":,;]+)+[/\\]?")

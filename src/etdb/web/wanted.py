@@ -81,7 +81,8 @@ def parse_wanted(request: Request) -> Wanted:
     form, query = _find_form(request), request.query_params
     return Wanted(
         root=root,
-        path=request.path_params.get("path", ""),
+        # Routes take a path to end before a newline that is its last character.
+        path="/".join(request.scope["path"].split("/")[3:]),
         form=form,
         filename=query.get("filename", ""),
         is_download=query.get("download") == "true",

@@ -24,7 +24,7 @@ from etdb.identity import encode_base58check
 from etdb.index.db import Index
 from etdb.index.follow import follow
 from etdb.index.history import list_versions
-from etdb.index.oip import OipIndex
+from etdb.index.oip.oipd import OipIndex
 from etdb.index.queries import get_record, search
 from etdb.ledger.flo.block import COIN_SAT, FloBlock
 from etdb.ledger.flo.daemon import DaemonLedger

@@ -7,7 +7,7 @@ from typing import Any
 
 from etdb.errors import EtdbError, UnavailableError
 from etdb.identity import encode_address
-from etdb.index.oip_text import Said
+from etdb.index.oip.text import Said
 from etdb.ledger.flo.params import NETWORKS
 from etdb.ledger.flo.tx import Transaction, TxIn, TxOut
 from etdb.record.message import LedgerKind

@@ -11,11 +11,12 @@ from sqlalchemy import ColumnElement, func, select
 
 from etdb.errors import InvalidDataError
 from etdb.index.db import Index, find_tip
-from etdb.index.librarian import LibrarianIndex
-from etdb.index.oip_edit import list_edits
-from etdb.index.oip_field import EDIT_FIELDS, RECORD_FIELDS, RECORD_SORTS, TEXT_FIELDS
-from etdb.index.oip_page import NO_HITS, Hits, Window
-from etdb.index.oip_record import (
+from etdb.index.oip.edit import list_edits
+from etdb.index.oip.field import EDIT_FIELDS, RECORD_FIELDS, RECORD_SORTS, TEXT_FIELDS
+from etdb.index.oip.librarian import LibrarianIndex
+from etdb.index.oip.page import NO_HITS, Hits, Window
+from etdb.index.oip.query_string import parse
+from etdb.index.oip.record import (
     EVERYTHING,
     Document,
     find_id,
@@ -23,15 +24,14 @@ from etdb.index.oip_record import (
     list_records,
     read_documents,
 )
-from etdb.index.oip_text import (
+from etdb.index.oip.text import (
     Said,
     list_parts,
     list_texts,
     of_reference,
     of_txid,
 )
-from etdb.index.oip_tx import RawTransaction, TransactionReader, describe
-from etdb.index.query_string import parse
+from etdb.index.oip.tx import RawTransaction, TransactionReader, describe
 from etdb.index.schema import records
 from etdb.index.search import Expression, Is, Not
 

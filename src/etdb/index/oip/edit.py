@@ -12,8 +12,8 @@ from sqlalchemy import exists, func, or_, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.engine import Row as Fetched
 
-from etdb.index.oip_page import Hits, Key, Window, directed, follows, order_by, tell
-from etdb.index.oip_text import Columns, row_condition
+from etdb.index.oip.page import Hits, Key, Window, directed, follows, order_by, tell
+from etdb.index.oip.text import Columns, row_condition
 from etdb.index.schema import blocks, messages, records, versions
 from etdb.index.search import Expression
 from etdb.record.canonical import parse_message_text

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 from etdb.index.fields import ALL_FIELDS, FieldKind
-from etdb.index.oip_page import Sortable
-from etdb.index.query_string import Target
+from etdb.index.oip.page import Sortable
+from etdb.index.oip.query_string import Target
 from etdb.index.schema import records
 from etdb.record.model import FIELDS
 

@@ -27,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import Connection
 
 from etdb.index.condition import AFTER_HEX, compare, is_storable, starts_with_hex
-from etdb.index.oip_page import Hits, Key, Window, directed, follows, order_by, tell
+from etdb.index.oip.page import Hits, Key, Window, directed, follows, order_by, tell
 from etdb.index.schema import blocks, ledgers, messages, parts
 from etdb.index.search import And, Compare, Expression, Has, Is, Match, Not, Or
 from etdb.record.message import LedgerKind

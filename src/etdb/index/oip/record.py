@@ -15,8 +15,8 @@ from sqlalchemy.engine import Connection
 
 from etdb.index.condition import condition_of
 from etdb.index.derive import best_first
-from etdb.index.oip_field import RECORD_SORTS
-from etdb.index.oip_page import Hits, Key, Window, directed, follows, order_by, tell
+from etdb.index.oip.field import RECORD_SORTS
+from etdb.index.oip.page import Hits, Key, Window, directed, follows, order_by, tell
 from etdb.index.schema import blocks, messages, publishers, records, versions
 from etdb.index.search import And, Expression, Is
 from etdb.record.canonical import parse_message_text

@@ -19,11 +19,11 @@ from etdb.index.condition import condition_of, is_storable
 from etdb.index.db import Index
 from etdb.index.derive import LIGHT, best_first, statement_of
 from etdb.index.fields import FieldKind
-from etdb.index.oip_field import RECORD_FIELDS, WORDS
-from etdb.index.oip_page import Window
-from etdb.index.oip_record import Document, find_earliest, newest_ids, read_documents
-from etdb.index.oip_text import list_texts
-from etdb.index.query_string import NOTHING, term_of
+from etdb.index.oip.field import RECORD_FIELDS, WORDS
+from etdb.index.oip.page import Window
+from etdb.index.oip.query_string import NOTHING, term_of
+from etdb.index.oip.record import Document, find_earliest, newest_ids, read_documents
+from etdb.index.oip.text import list_texts
 from etdb.index.rows import load_body
 from etdb.index.schema import messages, publishers, records
 from etdb.index.search import Expression, Match

@@ -243,6 +243,18 @@ def test_an_id_or_a_query_but_not_both(etdb: Any) -> None:
     assert etdb.run("get", "3f2a9c", "--query", "x").status == 2
 
 
+@pytest.mark.parametrize("url", ["nonsense", "", "file:///etc/passwd", "http://[::1"])
+@pytest.mark.parametrize("option", ["--gateway", "--router"])
+def test_an_address_that_is_none_is_refused(
+    etdb: Any, record: Any, serve: Any, option: str, url: str
+) -> None:
+    for command in ("get", "whereis"):
+        done = etdb.run(command, record["id"], "--from", serve().url, option, url)
+
+        assert done.status == 3
+        assert "not a URL of http or https" in done.errors
+
+
 def test_a_failed_file_is_exit_status_9(
     etdb: Any, record: Any, serve: Any, world: World, tmp_path: Path
 ) -> None:

@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from etdb.identity import CID
+from etdb.node import Node
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -90,3 +93,39 @@ def test_of_several_folders_one_that_is_missing_stops_none(
 
     assert done.status == 9
     assert len(lab.ok("store", "list").output.splitlines()) == 2
+
+
+@pytest.mark.parametrize("place", [".", "..", "keys", "keys/publisher.key", "way in"])
+@pytest.mark.parametrize("command", [("store", "add"), ("publish", "--dry-run")])
+def test_the_node_s_own_files_are_never_held(
+    lab: Any, command: tuple[str, ...], place: str
+) -> None:
+    (lab.node / "way in").symlink_to("keys")
+
+    done = lab.run(*command, lab.node / place)
+
+    assert done.status == 3
+    assert "keys would be given away" in done.errors
+    assert lab.ok("store", "list").output == ""
+
+
+def test_without_the_check_a_key_would_be_held(lab: Any) -> None:
+    key = lab.node / "keys" / "publisher.key"
+    cid = CID.parse(lab.ok("cid", key, "--json").json["results"][0]["cid"])
+
+    with Node.open(lab.node, environ={}) as node:
+        node.store.add(lab.node)
+
+        assert node.store.get_block(cid) == key.read_bytes()
+
+
+def test_a_folder_around_a_hidden_node_is_held_without_it(
+    lab: Any, folder: Path
+) -> None:
+    hidden = lab.node.rename(folder / ".node")
+
+    (added,) = lab.ok("store", "add", folder, "--node", hidden, "--json").json[
+        "results"
+    ]
+
+    assert added["files"] == 2

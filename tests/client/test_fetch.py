@@ -134,6 +134,7 @@ def test_what_is_no_url_is_an_error_of_ours(url: str, limits: Any) -> None:
 
 def test_passwords_in_urls_are_not_shown() -> None:
     assert redact("https://me:secret@h:1/p?token=secret#x") == "https://h:1/p"
+    assert "secret" not in redact("https://me:secret@[::1/p?token=secret#x")
 
 
 @pytest.mark.parametrize(

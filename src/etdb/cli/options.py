@@ -15,7 +15,12 @@ from etdb.cli.terminal import TerminalProgress, say
 from etdb.client.client import Catalogue, Client
 from etdb.client.router import NOBODY, Hints
 from etdb.client.sources import HttpSource, Source
-from etdb.errors import ConflictError, NotAllowedError, UnavailableError
+from etdb.errors import (
+    ConflictError,
+    InvalidDataError,
+    NotAllowedError,
+    UnavailableError,
+)
 from etdb.node import Node, default_folder
 from etdb.settings import GetSettings, listed, load_settings
 
@@ -43,6 +48,20 @@ def open_node(
 ) -> Node:
     """The node of `--node`. Raises NotFoundError where there is none."""
     return Node.open(folder or default_folder(), environ=os.environ, flags=flags)
+
+
+def verify_not_own(node: Node, path: Path) -> None:
+    """Refuse what holds the node's own files, its keys among them.
+
+    What a node holds it gives to anybody. Raises InvalidDataError.
+    """
+    own, given = node.folder.resolve(), path.resolve()
+    below = own.relative_to(given).parts if own.is_relative_to(given) else (".",)
+    # Names that begin with a dot are never held.
+    is_around = not any(name.startswith(".") for name in below)
+    if is_around or given.is_relative_to(own):
+        msg = f"{path} holds files of the node itself: its keys would be given away"
+        raise InvalidDataError(msg, hint=f"keep data out of {own}")
 
 
 SHOWN_BLOCKS = 2_000

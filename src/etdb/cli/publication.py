@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from etdb.cli.options import SHOWN_BLOCKS
+from etdb.cli.options import SHOWN_BLOCKS, verify_not_own
 from etdb.cli.show import field_text
 from etdb.cli.terminal import (
     SomeFailed,
@@ -138,6 +138,7 @@ class Publication:
         return done
 
     def _read(self, path: Path, options: Mapping[str, object]) -> Dataset:
+        verify_not_own(self._node, path)
         dataset = read_dataset(path, options=options, defaults=self._node.defaults())
         for warning in dataset.warnings:
             say(f"warning: {warning}")

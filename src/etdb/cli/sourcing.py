@@ -11,8 +11,9 @@ import typer
 
 from etdb.cli.options import Peer
 from etdb.client.finder import Finder
-from etdb.client.router import Hints
+from etdb.client.router import Hints, is_url
 from etdb.client.sources import HttpSource, Source
+from etdb.errors import InvalidDataError
 
 GatewayOption = Annotated[
     list[str] | None,
@@ -39,6 +40,7 @@ PrivateOption = Annotated[
 def hints_of(peer: Peer, routers: Sequence[str], *, allow_private: bool) -> Hints:
     """Whom to ask: the routers given, then those that the peer knows."""
     known = peer.hints
+    _verify_urls(routers)
     return replace(
         known,
         routers=tuple(dict.fromkeys((*routers, *known.routers))),
@@ -58,6 +60,7 @@ def opened_finder(
     More are found for each dataset, as `hints` say, or else the peer's own.
     """
     sources: list[Source] = [peer.source]
+    _verify_urls((*gateways, *peer.gateways))
     with contextlib.ExitStack() as stack:
         for url in dict.fromkeys((*gateways, *peer.gateways)):
             found = HttpSource(url, connections=connections)
@@ -68,3 +71,10 @@ def opened_finder(
         yield stack.enter_context(
             Finder(sources, hints or peer.hints, connections=connections)
         )
+
+
+def _verify_urls(urls: Sequence[str]) -> None:
+    for url in urls:
+        if not is_url(url):
+            msg = f"not a URL of http or https: {url[:200]!r}"
+            raise InvalidDataError(msg, hint="such as https://ipfs.example.org")

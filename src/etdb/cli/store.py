@@ -8,7 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from etdb.cli.cid import PathsArgument, ProfileOption, profile_of, report, take_all
-from etdb.cli.options import JsonOption, NodeOption, YesOption, open_node
+from etdb.cli.options import (
+    JsonOption,
+    NodeOption,
+    YesOption,
+    open_node,
+    verify_not_own,
+)
 from etdb.cli.terminal import (
     SomeFailed,
     TerminalProgress,
@@ -22,8 +28,10 @@ from etdb.cli.terminal import (
 )
 from etdb.errors import InvalidDataError, NotFoundError
 from etdb.identity import CID
+from etdb.node import Node
+from etdb.store.content import Content
 from etdb.store.inplace import Held, InPlaceStore, Pace, Report, StoredFile
-from etdb.store.unixfs import UNIXFS_V1_2025
+from etdb.store.unixfs import UNIXFS_V1_2025, Profile
 
 
 def add(
@@ -44,14 +52,16 @@ def add(
     """
     chosen = profile_of(profile)
     with open_node(node) as opened:
-        threads = opened.settings.store.threads
-        found = take_all(
-            paths,
-            lambda path: opened.store.add(
-                path, profile=chosen, progress=TerminalProgress(), threads=threads
-            ),
-        )
+        found = take_all(paths, lambda path: _hold(opened, path, chosen))
     report(found, paths, chosen, is_json=json)
+
+
+def _hold(node: Node, path: Path, profile: Profile) -> Content:
+    verify_not_own(node, path)
+    threads = node.settings.store.threads
+    return node.store.add(
+        path, profile=profile, progress=TerminalProgress(), threads=threads
+    )
 
 
 def list_files(node: NodeOption = None, json: JsonOption = False) -> None:

@@ -7,21 +7,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etdb.record.oip042 import wrap, wrap_publish
-from etdb.record.rules import verify_report
+from etdb.record.rules import check_body
 from etdb.testing.records import Author, body_in
 
 ALL = ["text", "fields", "content signature", "OIP 0.42 signature"]
 
 
 def held(body: dict[str, object], text: str) -> dict[str, bool]:
-    return {check.name: check.holds for check in verify_report(body, text)}
+    return {check.name: check.holds for check in check_body(body, text)}
 
 
 def test_of_a_record_of_ours_everything_holds(author: Author) -> None:
     root = author.publish()
 
     for text in (root, author.edit(root, 2), author.register("lab")):
-        checks = verify_report(body_in(text), text)
+        checks = check_body(body_in(text), text)
 
         assert [check.name for check in checks] == ALL
         assert all(check.holds for check in checks)
@@ -32,7 +32,7 @@ def test_of_a_record_of_ours_everything_holds(author: Author) -> None:
 def test_of_an_old_record_the_metadata_are_not_signed(author: Author) -> None:
     text = author.publish_old()
 
-    checks = verify_report(body_in(text), text)
+    checks = check_body(body_in(text), text)
 
     assert [check.holds for check in checks] == [True, True, False, True]
     assert "does not cover the metadata" in checks[2].says
@@ -81,11 +81,11 @@ def test_an_old_edit_is_reported_as_it_is() -> None:
 
 @pytest.mark.parametrize("text", ["", "json:{", "json:{}", "oip-mp(0,1,F,,S):"])
 def test_a_text_that_cannot_be_read_is_one_failed_check(text: str) -> None:
-    checks = verify_report({}, text)
+    checks = check_body({}, text)
 
     assert [(check.name, check.holds) for check in checks] == [("text", False)]
 
 
 @given(st.text() | st.text().map(lambda text: f'json:{{"oip042":{text}}}'))
 def test_reporting_never_raises_on_any_text(text: str) -> None:
-    assert verify_report({}, text)
+    assert check_body({}, text)

@@ -37,7 +37,7 @@ from etdb.record.message import LedgerKind
 from etdb.record.model import Details, Record, Role
 from etdb.record.oip042 import arrange, encode_artifact, read_envelope, wrap_value
 from etdb.record.parts import join, joins, parse_part, verify_part
-from etdb.record.rules import RecordClass, Rejection, verify_report
+from etdb.record.rules import RecordClass, Rejection, check_body
 from etdb.record.signing import FLO, Coin, old_preimage, verify_message
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -198,7 +198,7 @@ def test_a_real_record_in_parts_is_joined_to_class_b(
         assert text == vector["assembled"]
         assert said.record_class is RecordClass.B
         assert wrap_value(parse_message_text(text)["oip042"]) == text
-        assert [check.holds for check in verify_report(said.body, text)] == [
+        assert [check.holds for check in check_body(said.body, text)] == [
             True,
             True,
             False,

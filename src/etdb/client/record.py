@@ -29,9 +29,9 @@ from etdb.record.rules import (
     Check,
     Rejection,
     Statement,
+    check_body,
     judge,
     signers_of,
-    verify_report,
 )
 
 RECORD_ID = "record id"
@@ -60,7 +60,7 @@ def check_record(record: Mapping[str, Any]) -> tuple[Check, ...]:
         if said.action == "edit"
         else (_check_id(record, digest_of(said.action, said.body)),)
     )
-    return (*first, *verify_report(body, record["text"]))
+    return (*first, *check_body(body, record["text"]))
 
 
 def find_failed(record: Mapping[str, Any], checks: Sequence[Check]) -> Check | None:

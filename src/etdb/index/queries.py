@@ -46,7 +46,7 @@ from etdb.index.schema import publishers as publisher_names
 from etdb.index.search import parse
 from etdb.ledger.base import LedgerInfo, Tip
 from etdb.record.model import Record
-from etdb.record.rules import RecordClass, verify_report
+from etdb.record.rules import RecordClass, check_body
 
 MAX_ANCHORS = 100
 MAX_SHOWN_VERSIONS = 100
@@ -272,7 +272,7 @@ def _record(connection: Connection, record_id: str) -> RecordView:
         "root_text": _root_text(connection, row),
         "artifact": body,
         "anchors": _anchors(connection, record_id),
-        "checks": [asdict(check) for check in verify_report(body, message.text)],
+        "checks": [asdict(check) for check in check_body(body, message.text)],
         "versions": _versions(connection, row),
         "other": unknown_fields(Record.model_validate(body)),
     }

@@ -26,7 +26,7 @@ from etdb.record.edits import decode_old_edit, find_old_preimage, replacement_of
 from etdb.record.message import Kind, LedgerKind, Place, kind_of
 from etdb.record.oip042 import Envelope, is_oip042, read_envelope
 from etdb.record.parts import Part, join, joins, parse_part, verify_part
-from etdb.record.report import Check, verify_report
+from etdb.record.report import Check, check_body
 from etdb.record.signing import verify_old_signature
 from etdb.record.statement import RecordClass, Rejection, Statement
 from etdb.record.verdict import judge
@@ -236,7 +236,7 @@ def _explain_json(
         facts, checks = _old_form(envelope, publisher)
     else:
         facts = _statement_facts(envelope.action, body)
-        checks = tuple(c for c in verify_report(body, text) if c.name != "fields")
+        checks = tuple(c for c in check_body(body, text) if c.name != "fields")
         if envelope.action == "deactivate":
             checks = checks[:2]
     says = f"{'a historical' if not is_ours else 'a content-signed'} {envelope.action}"

@@ -38,7 +38,7 @@ class Check:
     says: str
 
 
-def verify_report(body: Mapping[str, Any], text: str) -> tuple[Check, ...]:
+def check_body(body: Mapping[str, Any], text: str) -> tuple[Check, ...]:
     """What holds of a record that somebody shows as `body`, signed as `text`.
 
     Checks: `text` (B1, B2), `fields` (the body is the text's), `content

@@ -9,7 +9,7 @@ which function is which clause.
 from __future__ import annotations
 
 from etdb.record.clause import LAST_OLD_HEIGHT
-from etdb.record.report import Check, verify_report
+from etdb.record.report import Check, check_body
 from etdb.record.standing import (
     Standing,
     attested_old,
@@ -31,9 +31,9 @@ __all__ = [
     "Statement",
     "attested_old",
     "best_class",
+    "check_body",
     "current_register",
     "judge",
     "resolve",
     "signers_of",
-    "verify_report",
 ]

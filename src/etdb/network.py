@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from etdb.errors import ConfigError
 from etdb.identity import Address
+from etdb.index.followed import Known
 from etdb.ledger.base import LedgerInfo
-from etdb.ledger.flo.account import WalletStatus
 from etdb.ledger.flo.coinbook import CoinBook
-from etdb.ledger.flo.daemon import DaemonLedger
+from etdb.ledger.flo.daemon import DaemonLedger, DaemonStatus
 from etdb.ledger.flo.fee import fee_sat, records_left
 from etdb.ledger.flo.params import NETWORKS
 from etdb.ledger.flo.rpc import Rpc
@@ -41,7 +42,7 @@ def open_daemon(
         folder / "coins.sqlite",
         pay_to(hash160(wallet.public_key)),
         info.id,
-        info.first_height,
+        coins_height(chosen),
     )
     return DaemonLedger.open(
         rpc,
@@ -52,19 +53,44 @@ def open_daemon(
     )
 
 
+def coins_height(chosen: LedgerSettings) -> int:
+    """The first block in which the wallet's coins are looked for."""
+    first = chosen.coins_height
+    return _info(chosen).first_height if first < 0 else first
+
+
+def ledger_facts(
+    held: Mapping[str, Any], known: Known, seen: DaemonStatus | None
+) -> dict[str, Any]:
+    """How far a ledger was read, and how far its daemon is, if it was asked."""
+    tip_height = None if known.tip is None else known.tip.height
+    read = held["height"]
+    return {
+        **held,
+        "tip_height": tip_height,
+        "lag": None if tip_height is None or read is None else tip_height - read,
+        "problem": known.problem,
+        "gap": "" if seen is None else seen.gap,
+    }
+
+
 def address_on(chosen: LedgerSettings, wallet: PrivateKey) -> Address:
     """Where coins for the wallet go, as the network writes it."""
     return wallet.address(NETWORKS[chosen.network].address_version)
 
 
-def wallet_facts(wallet: WalletStatus) -> dict[str, Any]:
-    """What is told of a wallet; `records_left` are of the usual four parts.
+def wallet_facts(seen: DaemonStatus | None) -> dict[str, Any] | None:
+    """What is told of the wallet; `records_left` are of the usual four parts.
 
     How many of its transactions are in no block is the journal's to say.
     """
+    if seen is None or seen.wallet is None:
+        return None
+    wallet = seen.wallet
     part_sat = fee_sat(MAX_MESSAGE_BYTES, wallet.fee_sat_per_kb)
     return {
         "address": wallet.address,
+        "first_height": wallet.first_height,
         "read_height": wallet.read_height,
         "balance_sat": wallet.balance_sat,
         "immature_sat": wallet.immature_sat,

@@ -120,10 +120,23 @@ class LedgerSettings:
         "the first tomograms are, and 0 elsewhere.",
         among=range(-1, 2**31),
     )
+    coins_height: int = _setting(
+        -1,
+        "The first block to look for the wallet's coins in, so that those below are "
+        "not counted; -1 is where the records begin (ledger.first_height). A wallet "
+        "that had coins before needs less.",
+        among=range(-1, 2**31),
+    )
     confirmations: int = _setting(
         6,
         "A message is done with when this many blocks of the FLO daemon hold or "
         "follow it.",
+        among=range(1, 1_001),
+    )
+    max_fee_factor: int = _setting(
+        10,
+        "How many times the fee that was agreed to may be paid where the FLO daemon "
+        "asks for more before a message is on its way.",
         among=range(1, 1_001),
     )
 

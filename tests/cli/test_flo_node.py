@@ -12,9 +12,10 @@ import mrcfile  # type: ignore[import-untyped]
 import numpy as np
 import pytest
 
+from etdb.identity import encode_base58check
 from etdb.ledger.flo.script import pay_to
 from etdb.publish.keys import load_keys
-from etdb.record.signing import hash160
+from etdb.record.signing import PrivateKey, hash160
 from etdb.testing.daemon import LOGIN, FakeDaemon, Fault
 
 FLO_SAT = 100_000_000
@@ -135,6 +136,51 @@ def test_edited_withdrawn_and_reorganised_the_index_equals_one_built_anew(
     shown = flo.ok("show", record_id, "--json").json
     assert shown["withdrawn"]["reason"] == "synthetic"
     assert flo.ok("index", "check", "--json").json["differences"] == []
+
+
+def test_while_the_daemon_reads_its_network_it_is_said_and_nothing_is_sent(
+    flo: Any, daemon: FakeDaemon, dataset: Path
+) -> None:
+    fund(flo.node, daemon)
+    account = {"blocks": 3_100_000, "headers": 8_200_000}
+    daemon.faults.append(Fault("lie", "getblockchaininfo", value=account))
+
+    done = flo.run("publish", dataset, "--yes")
+    shown = flo.ok("ledger", "status").output
+    (ledger,) = flo.ok("ledger", "status", "--json").json["ledgers"]
+
+    assert done.status == 5
+    assert "block 3,100,000 of 8,200,000" in done.errors
+    assert "block 3,100,000 of 8,200,000" in shown
+    assert ledger["gap"] in shown
+    assert ledger["problem"] == ""
+    assert flo.ok("status", "--json").json["publishing"]["pending"] == []
+    daemon.faults.clear()
+    flo.ok("publish", dataset, "--yes")
+    assert flo.ok("ledger", "status", "--json").json["ledgers"][0]["gap"] == ""
+
+
+def test_coins_below_the_first_record_are_found_where_the_settings_say(
+    flo: Any, daemon: FakeDaemon, tmp_path: Path
+) -> None:
+    owner = PrivateKey.from_bytes(b"\x09" * 32)
+    with daemon.using() as chain:
+        chain.fund(pay_to(hash160(owner.public_key)), FLO_SAT, 4)
+    mine(daemon)
+    dumped = tmp_path / "dumped.txt"
+    dumped.write_text(encode_base58check(b"\xef" + owner.to_bytes() + b"\x01"))
+    flo.environ["ETDB_LEDGER_COINS_HEIGHT"] = "112"
+
+    done = flo.ok("key", "import", dumped, "--wallet", "--replace")
+    before = flo.ok("ledger", "status", "--json").json["publishing"]["wallet"]
+    flo.environ["ETDB_LEDGER_COINS_HEIGHT"] = "0"
+    flo.ok("ledger", "follow")
+    after = flo.ok("ledger", "status", "--json").json["publishing"]["wallet"]
+
+    assert "below block 112" in done.errors
+    assert "ledger.coins_height" in done.errors
+    assert (before["first_height"], before["balance_sat"]) == (112, 0)
+    assert (after["first_height"], after["balance_sat"]) == (0, 4 * FLO_SAT)
 
 
 def test_a_site_goes_on_while_the_daemon_is_away(

@@ -34,8 +34,8 @@ def test_ledgers_wallet_and_pending_are_lines() -> None:
         "ledger 2 time": "2026-03-15 18:40:00 UTC",
         "publishing pending action": "edit",
         "publishing pending since": "2026-03-15 18:40:00 UTC",
-        "publishing wallet balance": "12.50000000 FLO",
-        "publishing wallet fee per kb": "0.00010000 FLO",
+        "publishing wallet balance": "12.5 FLO",
+        "publishing wallet fee per kb": "0.0001 FLO",
         "publishing wallet records left": "1240",
     }
 

@@ -228,25 +228,6 @@ def test_a_daemon_that_is_down_is_said_and_nothing_is_lost(
     verify(node, opened)
 
 
-def test_a_fee_that_became_too_low_is_said_and_the_journal_stays(
-    node: Path, daemon: FakeDaemon, opened: Open
-) -> None:
-    def ask_for_more() -> None:
-        daemon.chain.sat_per_kb *= 1000
-
-    with opened() as ledger, pytest.raises(UnavailableError) as caught:
-        PUBLISH.run(node, ledger, Watcher("before send 1", ask_for_more))
-    assert "fee" in f"{caught.value.message} {caught.value.hint}"
-    assert len(list_open(node)) == len(SIDS)
-    daemon.chain.sat_per_kb //= 1000
-
-    with opened() as ledger:
-        resume(node, ledger)
-    see_through(node, daemon, opened)
-
-    verify(node, opened)
-
-
 @pytest.mark.parametrize("daemon", ["flod"], indirect=True)
 def test_a_wrong_password_publishes_nothing(node: Path, daemon: FakeDaemon) -> None:
     with (
@@ -271,6 +252,37 @@ def test_a_daemon_of_another_network_gets_nothing(
 
     assert list_open(node) == []
     assert daemon.chain.pool == {}
+
+
+def test_beside_a_daemon_that_is_still_reading_nothing_is_published_again(
+    node: Path, tmp_path: Path, daemon: FakeDaemon, opened: Open
+) -> None:
+    """Its blocks end before the records that a lost node has published."""
+    with opened() as ledger:
+        publish(node, ledger)
+    see_through(node, daemon, opened)
+    anew = tmp_path / "restored"
+    anew.mkdir()
+    make_datasets(anew)
+    account = {"blocks": 111, "headers": 8_200_000, "mediantime": 1_700_000_000}
+    with FakeDaemon(daemon.dialect) as other:
+        other.chain.fund(SCRIPT, coins=16)
+        other.faults = [Fault("lie", "getblockchaininfo", value=account)]
+        with (
+            open_ledger(anew, other) as ledger,
+            pytest.raises(UnavailableError, match="block 111 of 8,200,000"),
+        ):
+            publish(anew, ledger)
+        assert list_open(anew) == []
+        assert other.chain.pool == {}
+
+        # Without its word they would be.
+        other.faults = []
+        with open_ledger(anew, other) as ledger:
+            publish(anew, ledger)
+        assert {entry.sid for entry in list_open(anew)} == {*SIDS}
+
+    verify(node, opened)
 
 
 def test_without_coins_it_is_said_where_to_send_them(node: Path) -> None:

@@ -13,9 +13,11 @@ from etdb.cli.options import JsonOption, NodeOption, open_node
 from etdb.cli.terminal import say, show, show_facts, show_json
 from etdb.errors import ConflictError, InvalidDataError, NotFoundError
 from etdb.ledger.flo.params import NETWORKS
+from etdb.network import coins_height
 from etdb.node import Node, keys_folder
 from etdb.publish import keys
 from etdb.record.signing import TEST_P2PKH
+from etdb.settings import FILE_NAME, LedgerSettings
 
 _MAX_KEY_BYTES = 1024
 _LIKE_A_KEY = re.compile(r"\s*[0-9A-Za-z]{48,70}\s*")
@@ -100,6 +102,8 @@ def import_key(
     show(f"{name} is now the key of {imported.address}")
     if kept is not None:
         show(f"the one before is kept in {kept}")
+    if wallet:
+        _say_where_coins_begin(ledger)
     say("Keep a new copy of the keys: etdb key backup FILE")
 
 
@@ -142,6 +146,14 @@ def restore(
         show(f"keys restored into {opened.folder}")
     say("Before publishing from a restored copy, make sure the other one is gone:")
     say("two writers of one chain are taken for a forgery.")
+
+
+def _say_where_coins_begin(ledger: LedgerSettings) -> None:
+    first = coins_height(ledger) if ledger.kind == "flo" else 0
+    if first:
+        say(f"Coins that it got below block {first:,} are not counted. Where it had")
+        say("some, set ledger.coins_height to the block of the first, or to 0, in")
+        say(f"{FILE_NAME}; then run: etdb ledger follow")
 
 
 def _read_key(file: str) -> str:

@@ -65,6 +65,8 @@ def _ledger_facts(ledger: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "messages", f"{ledger['messages']:,}"
     if ledger["problem"]:
         yield "problem", ledger["problem"]
+    if ledger["gap"]:
+        yield "publishing waits", ledger["gap"]
 
 
 def _publishing_facts(publishing: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -78,6 +80,8 @@ def _publishing_facts(publishing: Mapping[str, Any]) -> Iterator[tuple[str, str]
         return
     yield "wallet", wallet["address"]
     yield "balance", show_flo(wallet["balance_sat"])
+    if wallet["first_height"]:
+        yield "coins counted", f"from block {wallet['first_height']:,}"
     if wallet["immature_sat"]:
         yield "not yet mature", show_flo(wallet["immature_sat"])
     yield "fee", f"{wallet['fee_sat_per_kb']:,} satoshis per kB"

@@ -130,5 +130,6 @@ class Ledger(LedgerReader, Protocol):
 
         On return they are accepted; on an embedded chain they are in a block
         that is on disk. Repeating is harmless. Raises UnavailableError, and
-        ConflictError where a coin was spent otherwise: compose it anew.
+        ConflictError where it must be composed anew: a coin was spent otherwise,
+        or the fee is too low by now.
         """

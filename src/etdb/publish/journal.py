@@ -54,11 +54,18 @@ class Entry:
     """In the order of the message's parts."""
     is_settled: bool = False
     """Whether, when last looked at, its block was deep enough to be reported."""
+    begun_sat: int = 0
+    """What it cost when it was begun, where it was composed anew since."""
 
     @property
     def txid(self) -> Txid:
         """The transaction that people name the statement by."""
         return self.transactions[0].txid
+
+    @property
+    def agreed_sat(self) -> int:
+        """What whoever began it knew that it costs."""
+        return self.begun_sat or sum(tx.fee_sat for tx in self.transactions)
 
     @property
     def key(self) -> tuple[str, Digest]:

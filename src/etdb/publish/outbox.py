@@ -15,11 +15,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from etdb.errors import ConflictError
+from etdb.errors import ConflictError, UnavailableError
 from etdb.identity import Address, Digest, Txid
 from etdb.index.anchor import Statement, count_confirmations
 from etdb.index.db import Index
 from etdb.ledger.base import Ledger, SignedTransaction
+from etdb.ledger.flo.fee import show_flo
 from etdb.progress import Progress, Silent
 from etdb.publish.compose import compose, plan_sizes
 from etdb.publish.draft import Draft, Signed, sign
@@ -74,6 +75,8 @@ class Outbox:
     sleep: Callable[[float], None] = time.sleep
     confirmations: int = 1
     """Blocks from an anchor to the tip before it is reported as settled."""
+    max_fee_factor: int = 10
+    """How many times the fee that was agreed to may be paid where it rises."""
 
     def find_open(self, sid: str) -> Entry | None:
         """What is on its way about a dataset of ours, if anything."""
@@ -271,11 +274,12 @@ class Outbox:
         return [self._send_alone(entry) for entry in entries]
 
     def _send_alone(self, entry: Entry) -> Entry:
-        """Send one statement, by other coins where its own are gone.
+        """Send one statement, composed anew where it must be.
 
-        Somebody changed the form of a transaction of ours on its way, or
-        another copy of the wallet spent the coin. What is said, and its digest
-        and signature, stay the same, so that it counts once (PROTOCOL R2).
+        Somebody changed the form of a transaction of ours on its way, another
+        copy of the wallet spent the coin, or the fee became too low. What is
+        said, and its digest and signature, stay the same, so that it counts
+        once (PROTOCOL R2).
         """
         for _ in range(_MAX_TRIES):
             if self._is_taken(entry.transactions):
@@ -283,18 +287,40 @@ class Outbox:
             self.follow()
             if self._confirmations([entry]):
                 return entry
-            self.ledger.prepare(plan_sizes(entry.text, self.address))
-            transactions = self._compose(entry.text)
-            position = self._next_position()
-            entry = replace(entry, transactions=transactions, position=position)
+            sizes = plan_sizes(entry.text, self.address)
+            self._verify_fee(entry, sum(map(self.ledger.fee_sat, sizes)))
+            self.ledger.prepare(sizes)
+            entry = replace(
+                entry,
+                begun_sat=entry.agreed_sat,
+                transactions=self._compose(entry.text),
+                position=self._next_position(),
+            )
             self.journal.replace(entry)
         msg = f"the coins of {entry.sid or entry.action} are spent again and again"
         raise ConflictError(
             msg, hint="is this wallet used elsewhere? then: etdb publish --resume"
         )
 
+    def _verify_fee(self, entry: Entry, asked_sat: int) -> None:
+        agreed_sat = entry.agreed_sat
+        if asked_sat <= self.max_fee_factor * agreed_sat:
+            return
+        msg = (
+            f"the fee for {entry.sid or entry.action} is {show_flo(asked_sat)} by now,"
+            f" and was {show_flo(agreed_sat)} when it was begun"
+        )
+        raise UnavailableError(
+            msg,
+            hint="repeat it when the ledger asks for less: etdb publish --resume;"
+            f" up to {self.max_fee_factor} times as much is paid, by the setting"
+            " ledger.max_fee_factor",
+            asked_sat=asked_sat,
+            agreed_sat=agreed_sat,
+        )
+
     def _is_taken(self, transactions: Sequence[SignedTransaction]) -> bool:
-        """Send; False where a coin was spent otherwise."""
+        """Send; False where some must be composed anew."""
         with self.writing("publishing"):
             # Only the ledger's own: a lock that is held is a conflict too.
             try:

@@ -71,6 +71,8 @@ class Publisher:
     1 where blocks stay (an embedded chain). Where they may be reorganised, the
     journal keeps what is settled until no reorganisation reaches it.
     """
+    max_fee_factor: int = 10
+    """How many times the fee that was agreed to may be paid where it rises."""
 
     @property
     def outbox(self) -> Outbox:
@@ -86,6 +88,7 @@ class Publisher:
             clock=self.clock,
             sleep=self.sleep,
             confirmations=self.confirmations,
+            max_fee_factor=self.max_fee_factor,
         )
 
     def plan(self, dataset: Dataset, progress: Progress | None = None) -> Plan:

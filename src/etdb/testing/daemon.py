@@ -22,6 +22,7 @@ from typing import Any, Literal, Self
 
 from etdb.errors import InvalidDataError
 from etdb.ledger.flo.block import COIN_SAT
+from etdb.ledger.flo.fee import LEAST_SAT_PER_KB
 from etdb.ledger.flo.tx import Transaction
 from etdb.testing.mining import FloChain, RefusedError
 
@@ -114,6 +115,8 @@ class FakeDaemon:
             "getrawmempool": self._mempool,
             "sendrawtransaction": self._send,
             "getnetworkinfo": self._network,
+            "getmempoolinfo": self._mempool_info,
+            "getblockchaininfo": self._standing,
         }
         if method not in calls:
             raise RefusedError(-32601, "Method not found")
@@ -153,7 +156,19 @@ class FakeDaemon:
         return transaction.txid
 
     def _network(self) -> dict[str, Any]:
-        return {"version": 1, "relayfee": self.chain.sat_per_kb / COIN_SAT}
+        """One kind always tells the least of its network."""
+        is_set = self.dialect == "flod"
+        rate = self.chain.sat_per_kb if is_set else LEAST_SAT_PER_KB
+        return {"version": 1, "relayfee": rate / COIN_SAT}
+
+    def _mempool_info(self) -> dict[str, Any]:
+        rate = 0 if self.dialect == "flod" else self.chain.sat_per_kb
+        return {"size": len(self.chain.pool), "mempoolminfee": rate / COIN_SAT}
+
+    def _standing(self) -> dict[str, Any]:
+        height = self.chain.tip().height
+        time_s = self.chain.blocks[-1].header.time
+        return {"blocks": height, "headers": height, "mediantime": time_s}
 
     def _decide(self) -> None:
         """Take or refuse what was sent: fcoin answers before it does."""

@@ -21,10 +21,11 @@ from etdb.ledger.flo.block import COIN_SAT
 from etdb.ledger.flo.coinbook import CoinBook
 from etdb.ledger.flo.daemon import DaemonLedger
 from etdb.ledger.flo.delivery import Pace
+from etdb.ledger.flo.fanout import LEAST_CHANGE_SAT
 from etdb.ledger.flo.params import REGTEST
 from etdb.ledger.flo.rpc import Rpc
 from etdb.ledger.flo.script import pay_to
-from etdb.ledger.flo.tx import Transaction
+from etdb.ledger.flo.tx import OutPoint, Transaction
 from etdb.record.signing import TEST_P2PKH, PrivateKey, hash160
 from etdb.testing.daemon import LOGIN, Dialect, FakeDaemon, Fault
 from etdb.testing.mining import MAX_ANCESTORS
@@ -93,6 +94,10 @@ def ledger(daemon: FakeDaemon, restart: Callable[..., DaemonLedger]) -> DaemonLe
 
 def txids(transactions: list[SignedTransaction]) -> list[Txid]:
     return [item.txid for item in transactions]
+
+
+def spent(transaction: SignedTransaction) -> set[OutPoint]:
+    return {item.outpoint for item in Transaction.parse(transaction.raw).inputs}
 
 
 def pool(daemon: FakeDaemon) -> list[Txid]:
@@ -395,6 +400,86 @@ def test_where_a_parent_is_refused_its_reason_is_given_not_its_childs(
         ledger.send(sent)
 
     assert pool(flod) == []
+
+
+def raise_fee(daemon: FakeDaemon, ledger: DaemonLedger) -> list[SignedTransaction]:
+    """Two that pay too little since; the wallet was told of both."""
+    sent = [ledger.compose(b"one"), ledger.compose(b"two")]
+    daemon.chain.sat_per_kb *= 2
+    with pytest.raises(ConflictError, match="fee is too low") as caught:
+        ledger.send(sent)
+    assert caught.value.facts["txids"] == txids(sent)
+    return sent
+
+
+def test_what_pays_too_little_by_now_is_made_anew_of_the_same_coin(
+    daemon: FakeDaemon, restart: Callable[..., DaemonLedger]
+) -> None:
+    ledger = restart(daemon)
+    for old in raise_fee(daemon, ledger)[::-1]:
+        with pytest.raises(ConflictError):
+            ledger.send([old])
+        anew = ledger.compose(Transaction.parse(old.raw).flo_data)
+        ledger.send([anew])
+
+        assert spent(anew) == spent(old)
+        assert anew.fee_sat == ledger.fee_sat(3) > old.fee_sat
+        assert pool(daemon)[-1] == anew.txid
+
+
+def test_made_of_any_coin_both_could_be_mined(
+    flod: FakeDaemon, restart: Callable[..., DaemonLedger]
+) -> None:
+    """The twin of the test above: nobody says in whose place it is made."""
+    ledger = restart(flod)
+    _, old = raise_fee(flod, ledger)
+    other = restart(flod, book="other")
+    anew = other.compose(b"two")
+    other.send([anew])
+    flod.chain.sat_per_kb = 1_000
+
+    assert spent(anew) != spent(old)
+    with flod.using() as chain:
+        chain.accept(Transaction.parse(old.raw))
+        assert {anew.txid, old.txid} <= chain.pool.keys()
+
+
+def test_a_coin_too_small_for_the_higher_fee_is_spent_with_another(
+    restart: Callable[..., DaemonLedger],
+) -> None:
+    with FakeDaemon() as daemon:
+        daemon.chain.fund(SCRIPT, LEAST_CHANGE_SAT + 1_500)
+        ledger = restart(daemon)
+        old = ledger.compose(b"x" * 1_000)
+        with daemon.using() as chain:
+            chain.fund(SCRIPT, COIN_SAT)
+            chain.sat_per_kb *= 3
+        with pytest.raises(ConflictError):
+            ledger.send([old])
+
+        anew = ledger.compose(b"x" * 1_000)
+        ledger.send([anew])
+
+        assert spent(old) < spent(anew)
+        assert pool(daemon) == [anew.txid]
+
+
+def test_a_fan_out_that_pays_too_little_is_made_anew_when_asked_again(
+    restart: Callable[..., DaemonLedger],
+) -> None:
+    with FakeDaemon() as daemon:
+        daemon.chain.fund(SCRIPT, 10 * COIN_SAT)
+        ledger = restart(daemon)
+        ledger.fee_sat(100)
+        daemon.chain.sat_per_kb *= 2
+        with pytest.raises(UnavailableError, match="fee is too low"):
+            ledger.prepare([100] * 100)
+        assert pool(daemon) == []
+
+        ledger.prepare([100] * 100)
+        ledger.send([ledger.compose(b"x" * 100) for _ in range(100)])
+
+        assert len(pool(daemon)) == 101
 
 
 def test_what_the_daemon_says_is_in_a_block_is_looked_for_there(

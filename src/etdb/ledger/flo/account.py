@@ -10,7 +10,7 @@ from etdb.identity import Address
 from etdb.ledger.base import SignedTransaction, Tip
 from etdb.ledger.flo.block import COIN_SAT
 from etdb.ledger.flo.coinbook import CoinBook
-from etdb.ledger.flo.fee import LEAST_SAT_PER_KB, SAT_PER_KB
+from etdb.ledger.flo.fee import LEAST_SAT_PER_KB, MAX_FEE_SAT, SAT_PER_KB
 from etdb.ledger.flo.params import Params
 from etdb.ledger.flo.scan import BlockReader
 from etdb.ledger.flo.tx import OutPoint, Transaction
@@ -24,6 +24,8 @@ class WalletStatus:
     """What a wallet has, as far as its coins were looked for."""
 
     address: Address
+    first_height: int
+    """Coins made below it are not known."""
     read_height: int | None
     """The last block in which coins were looked for; None before the first."""
     balance_sat: int
@@ -88,13 +90,36 @@ class Account:
         spends = (self.coins.find_spend(item.outpoint) for item in transaction.inputs)
         return any(spend and spend.txid != transaction.txid for spend in spends)
 
+    def pays_too_little(self, transaction: Transaction) -> bool:
+        """Whether the daemon does not relay it for its fee, and would for more.
+
+        By the rate that was learned last; False for what others must pay for,
+        and where a fee as high would be taken for a mistake.
+        """
+        paid_sat = -sum(item.value_sat for item in transaction.outputs)
+        for item in transaction.inputs:
+            value_sat = self.wallet.find_value(item.outpoint)
+            if value_sat is None:
+                return False
+            paid_sat += value_sat
+        asked_sat = transaction.size_bytes * self.wallet.sat_per_kb // 1000
+        return paid_sat < asked_sat <= MAX_FEE_SAT
+
     def give_up(
-        self, transactions: Sequence[Transaction], held: Sequence[OutPoint]
+        self,
+        transactions: Sequence[Transaction],
+        held: Sequence[OutPoint],
+        cheap: Sequence[Transaction],
     ) -> None:
-        """These will never be in a block: others hold, or have spent, their coins."""
+        """These are not sent again: others hold, or have spent, their coins.
+
+        Of the `cheap` ones among them the coins are spent by what takes their
+        place.
+        """
         for outpoint in held:
             self.wallet.hold(outpoint)
         self.wallet.forget(transactions)
+        self.wallet.owe(cheap)
         self.load()
 
     def status(self) -> WalletStatus:
@@ -103,6 +128,7 @@ class Account:
         balance, tip = self.coins.balance(), self.coins.tip()
         return WalletStatus(
             address=self.wallet.address,
+            first_height=self.coins.first_height,
             read_height=None if tip is None else tip.height,
             balance_sat=balance.mature_sat,
             immature_sat=balance.immature_sat,
@@ -111,14 +137,31 @@ class Account:
             fee_sat_per_kb=self.wallet.sat_per_kb,
         )
 
-    def _find_rate(self) -> None:
-        """The least that the daemon relays for, or what every daemon does."""
-        if self._is_rate_known:
-            return
-        answer = self._reader.rpc.ask("getnetworkinfo")
-        said = answer.get("relayfee") if isinstance(answer, dict) else None
-        rate = SAT_PER_KB
-        if isinstance(said, int | float) and 0 <= said < COIN_SAT:
-            rate = max(round(said * COIN_SAT), LEAST_SAT_PER_KB)
-        self.wallet.sat_per_kb = rate
+    def learn_rate(self) -> None:
+        """Ask the daemon for what it relays now. Raises UnavailableError."""
+        asked = ("getnetworkinfo", "relayfee"), ("getmempoolinfo", "mempoolminfee")
+        answers = self._reader.rpc.batch([(method,) for method, _ in asked])
+        relay, mempool = (
+            _rate_of(answer, key)
+            for answer, (_, key) in zip(answers, asked, strict=True)
+        )
+        # A full mempool asks for more than its daemon relays for.
+        rate = max(SAT_PER_KB if relay is None else relay, mempool or 0)
+        self.wallet.sat_per_kb = max(rate, LEAST_SAT_PER_KB)
         self._is_rate_known = True
+
+    def _find_rate(self) -> None:
+        """The least that the daemon relays for, or what every daemon does.
+
+        It stays for as long as it will do, so that what is paid is what was shown.
+        """
+        if not self._is_rate_known:
+            self.learn_rate()
+
+
+def _rate_of(answer: object, key: str) -> int | None:
+    """Satoshis per kB, where a daemon's answer says FLO per kB."""
+    said = answer.get(key) if isinstance(answer, dict) else None
+    if isinstance(said, int | float) and 0 <= said < COIN_SAT:
+        return round(said * COIN_SAT)
+    return None

@@ -124,6 +124,11 @@ class CoinBook:
     ) -> None:
         self.close()
 
+    @property
+    def first_height(self) -> int:
+        """Where it begins: coins made below are not in it."""
+        return self._book.first_height
+
     def tip(self) -> Tip | None:
         """The last block that was read, if any was."""
         rows = self._read(

@@ -1,8 +1,9 @@
 """A FLO network through a daemon: read by raw blocks, written by our own wallet.
 
 Six calls are made that flod and fcoin both know: getblockcount, getblockhash,
-getblock, getbestblockhash, sendrawtransaction and getrawmempool; and
-getnetworkinfo for the fee, if the daemon knows it. Keys never leave Python.
+getblock, getbestblockhash, sendrawtransaction and getrawmempool; and, where the
+daemon knows them, getnetworkinfo and getmempoolinfo for the fee and
+getblockchaininfo for how far it has read. Keys never leave Python.
 """
 
 from __future__ import annotations
@@ -12,7 +13,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
-from etdb.errors import NotAllowedError, NotFoundError, UnavailableError
+from etdb.errors import (
+    ConflictError,
+    NotAllowedError,
+    NotFoundError,
+    UnavailableError,
+)
 from etdb.identity import BlockHash
 from etdb.ledger.base import Block, LedgerInfo, SignedTransaction, Tip
 from etdb.ledger.flo.account import Account, WalletStatus
@@ -23,6 +29,7 @@ from etdb.ledger.flo.delivery import Delivery, Pace
 from etdb.ledger.flo.params import Params
 from etdb.ledger.flo.rpc import Rpc
 from etdb.ledger.flo.scan import BlockReader
+from etdb.ledger.flo.standing import find_gap
 from etdb.ledger.flo.tx import Transaction
 from etdb.progress import Progress
 from etdb.record.signing import PrivateKey
@@ -40,11 +47,16 @@ class DaemonStatus:
     """How many transactions wait for a block, whoever sent them."""
     wallet: WalletStatus | None
     """None without a key."""
+    gap: str
+    """In words, how far it is from the end of its network; empty at it."""
 
-    def count_unread(self, first_height: int) -> int:
+    def count_unread(self) -> int:
         """In how many blocks coins were not looked for yet."""
-        read = None if self.wallet is None else self.wallet.read_height
-        return self.tip.height - (first_height - 1 if read is None else read)
+        if self.wallet is None:
+            return 0
+        read = self.wallet.read_height
+        done = self.wallet.first_height - 1 if read is None else read
+        return self.tip.height - done
 
 
 class DaemonLedger:
@@ -54,10 +66,16 @@ class DaemonLedger:
     """
 
     def __init__(
-        self, reader: BlockReader, info: LedgerInfo, account: Account | None, pace: Pace
+        self,
+        reader: BlockReader,
+        network: Params,
+        first_height: int,
+        account: Account | None,
+        pace: Pace,
     ) -> None:
         self._reader = reader
-        self._info = info
+        self._network = network
+        self._info = network.info(first_height)
         self._account = account
         self._pace = pace
         self._mutex = threading.Lock()
@@ -85,7 +103,7 @@ class DaemonLedger:
         account = None
         if key is not None and coins is not None:
             account = Account(key, network, coins, reader)
-        return cls(reader, network.info(first_height), account, pace or Pace())
+        return cls(reader, network, first_height, account, pace or Pace())
 
     def close(self) -> None:
         """Close the connections and the coin book."""
@@ -160,18 +178,28 @@ class DaemonLedger:
         """Make sure that texts of these sizes can be composed now.
 
         Sends a transaction that splits coins where that helps. Raises
-        UnavailableError saying what must come first: a block, or coins.
+        UnavailableError saying what must come first: a block, or coins, or the
+        end of what the daemon still reads.
         """
         with self._mutex:
             account = self._writing()
+            self._verify_at_end()
             account.settle()
             for _ in range(_MOST_FAN_OUTS):
                 fan_out = account.wallet.prepare(sizes_bytes)
                 if fan_out is None:
                     return
-                self._deliver([fan_out])
+                self._split(fan_out)
         msg = "the wallet's coins were split and are still too few"
         raise UnavailableError(msg, hint="wait for a block, then repeat")
+
+    def _split(self, fan_out: Transaction) -> None:
+        try:
+            self._deliver([fan_out])
+        except ConflictError as exc:
+            # Whoever agreed to a fee is asked again before a higher one is paid.
+            msg = f"the wallet's coins cannot be split as planned: {exc.message}"
+            raise UnavailableError(msg, hint="repeat the command") from exc
 
     def fee_sat(self, size_bytes: int) -> int:
         """What carrying a text of this size costs, at the daemon's least rate."""
@@ -191,11 +219,17 @@ class DaemonLedger:
         """Hand transactions to the daemon; on return it has all of them.
 
         They are in its mempool or in blocks. Repeating is harmless, and sends
-        again what was dropped. Raises ConflictError where a coin is spent
-        otherwise (`facts`: txids), UnavailableError with the daemon's reason,
-        InvalidDataError, NotAllowedError without a key.
+        again what was dropped. Raises ConflictError (`facts`: txids) where a
+        coin is spent otherwise, and where they pay less than the daemon relays
+        by now: what is composed next then spends the same coins, so that not
+        both can be in blocks. Raises UnavailableError with the daemon's reason,
+        and where the daemon is still reading its network, InvalidDataError,
+        NotAllowedError without a key.
         """
         with self._mutex:
+            self._writing()
+            if transactions:
+                self._verify_at_end()
             self._deliver([Transaction.parse(item.raw) for item in transactions])
 
     def status(self) -> DaemonStatus:
@@ -204,9 +238,19 @@ class DaemonLedger:
         mempool = self._reader.rpc.call("getrawmempool")
         with self._mutex:
             wallet = None if self._account is None else self._account.status()
-        return DaemonStatus(
-            tip, len(mempool) if isinstance(mempool, list) else 0, wallet
-        )
+        count = len(mempool) if isinstance(mempool, list) else 0
+        return DaemonStatus(tip, count, wallet, self._find_gap())
+
+    def _find_gap(self) -> str:
+        account = self._reader.rpc.ask("getblockchaininfo")
+        return find_gap(account, self._network, self._pace.now())
+
+    def _verify_at_end(self) -> None:
+        gap = self._find_gap()
+        if gap:
+            msg = f"nothing is sent through {self._reader.rpc.address}: {gap}"
+            hint = "wait until it has read all of it: etdb ledger status"
+            raise UnavailableError(msg, hint=hint)
 
     def _deliver(self, transactions: Sequence[Transaction]) -> None:
         account = self._writing()

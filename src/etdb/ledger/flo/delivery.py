@@ -42,6 +42,8 @@ class Pace:
     """The longest time in which nothing new appears in it."""
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+    now: Callable[[], float] = time.time
+    """The time of day: how old a daemon's last block is."""
 
 
 class Delivery:
@@ -56,7 +58,8 @@ class Delivery:
         """On return all of them are in the mempool or in a block.
 
         Those of the wallet that are on their way are sent again where they
-        were dropped. Raises ConflictError where a coin is spent otherwise, and
+        were dropped. Raises ConflictError where they must be made anew: a coin is
+        spent otherwise, or they pay less than the daemon relays by now. Raises
         UnavailableError with the daemon's reason, if it gave one.
         """
         self._account.settle()
@@ -136,9 +139,10 @@ class Delivery:
         self, missing: Group, refusals: Mapping[Txid, Refusal], asked: Group
     ) -> None:
         """Give up what never can be sent; raise where it is of what was asked."""
-        lost, held = self._find_lost(missing, refusals)
+        self._account.learn_rate()
+        lost, held, cheap = self._find_lost(missing, refusals)
         if lost:
-            self._account.give_up([*lost.values()], held)
+            self._account.give_up([*lost.values()], held, cheap)
         for found, fail in ((lost, self._conflict), (missing, self._unavailable)):
             txids = [txid for txid in found if txid in asked]
             if txids:
@@ -148,15 +152,18 @@ class Delivery:
 
     def _find_lost(
         self, missing: Group, refusals: Mapping[Txid, Refusal]
-    ) -> tuple[Group, list[OutPoint]]:
-        """What spends a coin that is spent otherwise, or gone; and coins to hold.
+    ) -> tuple[Group, list[OutPoint], list[Transaction]]:
+        """What must be made anew, coins to hold, and what pays too little.
 
-        A coin is held where another transaction seems to spend it that is in no
-        block yet. What spends one of `missing` fares as that one does.
+        The first spend a coin that is spent otherwise, or gone, or pay less than
+        the daemon relays by now. A coin is held where another transaction seems
+        to spend it that is in no block yet. What spends one of `missing` fares
+        as that one does.
         """
         mempool = self._mempool()
         lost: Group = {}
         held: list[OutPoint] = []
+        cheap: list[Transaction] = []
         for txid, tx in missing.items():
             parents = _parents(tx)
             if parents & lost.keys() or self._account.is_spent_otherwise(tx):
@@ -168,7 +175,12 @@ class Delivery:
             elif txid in refusals and _is_about_coins(refusals[txid]):
                 lost[txid] = tx
                 held += [item.outpoint for item in tx.inputs]
-        return lost, held
+            elif self._account.pays_too_little(tx):
+                lost[txid] = tx
+                cheap.append(tx)
+        # A fan-out that nothing hangs on has said nothing that could be repeated.
+        carrying = set().union(*map(_parents, missing.values()))
+        return lost, held, [tx for tx in cheap if tx.flo_data or tx.txid in carrying]
 
     def _is_there(self, outpoint: OutPoint, mempool: set[Txid]) -> bool:
         if self._account.coins.find(outpoint) is not None:
@@ -179,10 +191,9 @@ class Delivery:
         self, txids: Sequence[Txid], refusals: Sequence[Refusal]
     ) -> ConflictError:
         said = f"; the daemon says: {refusals[0]}" if refusals else ""
-        msg = f"{_named(txids)} cannot be sent: coins are spent otherwise{said}"
-        return ConflictError(
-            msg, hint="make new transactions of other coins", txids=list(txids)
-        )
+        why = "coins are spent otherwise, or the fee is too low by now"
+        msg = f"{_named(txids)} cannot be sent: {why}{said}"
+        return ConflictError(msg, hint="make new transactions", txids=list(txids))
 
     def _unavailable(
         self, txids: Sequence[Txid], refusals: Sequence[Refusal]

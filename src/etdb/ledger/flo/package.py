@@ -9,14 +9,18 @@ coins carry many packages; what hangs on one unconfirmed fan-out is one.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from etdb.errors import UnavailableError
+from etdb.ledger.flo.fanout import LEAST_CHANGE_SAT
+from etdb.ledger.flo.fee import carrier_bytes
 from etdb.ledger.flo.tx import OutPoint
 
 MAX_PACKAGE_TRANSACTIONS = 1_250
 MAX_PACKAGE_BYTES = 1_750_000
+FIRST = -1
+"""The depth of a coin that is taken before all others."""
 
 
 class Package:
@@ -78,7 +82,7 @@ class Offer(NamedTuple):
     """A coin that may be spent; offers are sorted by what is taken first."""
 
     depth: int
-    """How many unconfirmed transactions it hangs on, one below the other."""
+    """How many unconfirmed transactions it hangs on, or FIRST."""
     negative_sat: int
     outpoint: OutPoint
     package: Package | None
@@ -130,6 +134,14 @@ class Purse:
         msg = "the wallet has no coin that would pay for the transaction"
         raise UnavailableError(msg)
 
+    def list_first(self, below_sat: int) -> list[Offer]:
+        """The coins to be taken before all others that are worth less."""
+        return [
+            offer
+            for offer in self
+            if offer.depth == FIRST and offer.value_sat < below_sat
+        ]
+
     def restore(self) -> None:
         """Offer again what was set aside: it may do for shorter texts."""
         self._heap += self._passed
@@ -151,6 +163,26 @@ class Purse:
     def __iter__(self) -> Iterator[Offer]:
         """Every offer, in no order."""
         return (offer for offer in self._heap if offer.outpoint not in self._gone)
+
+
+def depth_for(
+    purse: Purse, sizes_bytes: Sequence[int], fees_sat: Sequence[int]
+) -> int | None:
+    """How deep composing these texts would go; None where it cannot be done."""
+    deepest = 0
+    for number, (size, fee) in enumerate(zip(sizes_bytes, fees_sat, strict=True)):
+        size_bytes = carrier_bytes(size)
+        try:
+            offer = purse.take(fee + LEAST_CHANGE_SAT, size_bytes)
+        except UnavailableError:
+            return None
+        package = offer.package or Package()
+        package.add(size_bytes)
+        depth = max(0, offer.depth) + 1
+        deepest = max(deepest, depth)
+        change = OutPoint(b"", number)
+        purse.push(Offer(depth, fee - offer.value_sat, change, package))
+    return deepest
 
 
 def _has_room(offer: Offer, size_bytes: int) -> bool:

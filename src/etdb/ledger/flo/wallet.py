@@ -28,8 +28,9 @@ from etdb.ledger.flo.fee import (
     carrier_bytes,
     fee_of,
     show_flo,
+    transaction_bytes,
 )
-from etdb.ledger.flo.package import Offer, Package, Purse
+from etdb.ledger.flo.package import FIRST, Offer, Package, Purse, depth_for
 from etdb.ledger.flo.params import REGTEST, Params
 from etdb.ledger.flo.script import Unlock, pay_to
 from etdb.ledger.flo.tx import SIGHASH_ALL, OutPoint, Transaction, TxIn, TxOut
@@ -93,6 +94,8 @@ class Wallet:
         self._pending: dict[bytes, Transaction] = {}
         self._sent: set[bytes] = set()
         self._held: set[OutPoint] = set()
+        self._owed: set[OutPoint] = set()
+        self._first: set[OutPoint] = set()
         self._forget_offers()
 
     def _forget_offers(self) -> None:
@@ -129,7 +132,9 @@ class Wallet:
                 self._admit(transaction, is_offered=txid_bytes in self._sent)
         self._sent &= self._pending.keys()
         for outpoint, value_sat in self._confirmed.items():
-            self._purse.push(Offer(0, -value_sat, outpoint, None))
+            self._push(Offer(0, -value_sat, outpoint, None))
+        for outpoint in self._owed:
+            self._confirmed.pop(outpoint, None)
 
     def note_pending(self, transaction: Transaction) -> bool:
         """A transaction of ours was sent, or is about to be sent (again).
@@ -150,6 +155,15 @@ class Wallet:
     def list_pending(self) -> list[Transaction]:
         """What was noted and, as of the last load, is in no block, in order."""
         return [tx for txid, tx in self._pending.items() if txid in self._sent]
+
+    def find_value(self, outpoint: OutPoint) -> int | None:
+        """What a coin is worth that no block spends, if it is known here."""
+        parent = self._pending.get(outpoint.txid_bytes)
+        if parent is not None:
+            found = parent.outputs[outpoint.output : outpoint.output + 1]
+            return found[0].value_sat if found else None
+        coin = None if self._source is None else self._source.find(outpoint)
+        return None if coin is None else coin.output.value_sat
 
     def settle(self, transaction: Transaction) -> None:
         """A block holds it; `load` follows. Not needed with a `CoinBook`."""
@@ -178,6 +192,17 @@ class Wallet:
         self._purse.remove(outpoint)
         self._confirmed.pop(outpoint, None)
 
+    def owe(self, transactions: Iterable[Transaction]) -> None:
+        """Others are made in the place of these, of the same coins.
+
+        So that never both are mined. After the next `load`, what is composed
+        spends these coins first, and none that were owed before; without any,
+        those of whatever was owed before.
+        """
+        spent = {item.outpoint for tx in transactions for item in tx.inputs}
+        self._owed |= spent
+        self._first = spent or {*self._owed}
+
     def fee_sat(self, data_bytes: int) -> int:
         """What carrying floData of this size costs at the wallet's fee rate."""
         return fee_of(carrier_bytes(data_bytes), self.sat_per_kb)
@@ -191,12 +216,15 @@ class Wallet:
         if len(data) > MAX_MESSAGE_BYTES:
             msg = f"{len(data)} bytes for one transaction; {MAX_MESSAGE_BYTES} go in"
             raise InvalidDataError(msg)
-        fee = self.fee_sat(len(data))
-        offer = self._purse.take(fee + LEAST_CHANGE_SAT, carrier_bytes(len(data)))
-        change = TxOut(offer.value_sat - fee, self.script)
-        transaction = self._sign(
-            Transaction(2, (_spend(offer.outpoint),), (change,), 0, data)
-        )
+        # What is owed is spent, also where it is too little to pay for this.
+        least_sat = self.fee_sat(len(data)) + LEAST_CHANGE_SAT
+        small = self._purse.list_first(least_sat) if self._first else []
+        size_bytes = transaction_bytes(1 + len(small), 1, len(data))
+        fee = fee_of(size_bytes, self.sat_per_kb)
+        spent = [self._purse.take(fee + LEAST_CHANGE_SAT, size_bytes), *small]
+        change = TxOut(sum(item.value_sat for item in spent) - fee, self.script)
+        inputs = tuple(_spend(item.outpoint) for item in spent)
+        transaction = self._sign(Transaction(2, inputs, (change,), 0, data))
         self._admit(transaction, is_offered=True)
         return transaction
 
@@ -215,7 +243,7 @@ class Wallet:
             max(0, item.value_sat - LEAST_CHANGE_SAT) for item in offers
         )
         plan = Plan(Need.NOTHING, needed_sat, spendable_sat, self._immature_sat)
-        depth = _depth_for(self._purse.copy(), sizes_bytes, fees_sat)
+        depth = depth_for(self._purse.copy(), sizes_bytes, fees_sat)
         is_spread = len(self._confirmed) >= ENOUGH_COINS
         if depth is not None and (depth <= _SAFE_DEPTH or is_spread):
             return plan
@@ -279,22 +307,16 @@ class Wallet:
         for offer in self._offers_of(fan_out, _Node(package, 1)):
             purse.push(offer)
         fees_sat = [self.fee_sat(size) for size in sizes_bytes]
-        return _depth_for(purse, sizes_bytes, fees_sat) is not None
+        return depth_for(purse, sizes_bytes, fees_sat) is not None
 
     def _is_viable(self, transaction: Transaction) -> bool:
         """Whether each of its coins is there and promised to nothing else."""
         return all(
             item.outpoint not in self._reserved
             and item.outpoint not in self._held
-            and self._is_there(item.outpoint)
+            and self.find_value(item.outpoint) is not None
             for item in transaction.inputs
         )
-
-    def _is_there(self, outpoint: OutPoint) -> bool:
-        parent = self._pending.get(outpoint.txid_bytes)
-        if parent is not None:
-            return outpoint.output < len(parent.outputs)
-        return self._source is not None and self._source.find(outpoint) is not None
 
     def _admit(self, transaction: Transaction, *, is_offered: bool) -> None:
         """Promise its coins; where said, offer what it pays to us."""
@@ -302,6 +324,8 @@ class Wallet:
         for item in transaction.inputs:
             outpoint = item.outpoint
             self._reserved.add(outpoint)
+            self._first.discard(outpoint)
+            self._owed.discard(outpoint)
             self._purse.remove(outpoint)
             self._confirmed.pop(outpoint, None)
             parent = self._nodes.get(outpoint.txid_bytes)
@@ -323,7 +347,13 @@ class Wallet:
         self._offered.add(txid_bytes)
         for offer in self._offers_of(transaction, self._nodes[txid_bytes]):
             if offer.outpoint not in self._reserved:
-                self._purse.push(offer)
+                self._push(offer)
+
+    def _push(self, offer: Offer) -> None:
+        if offer.outpoint in self._first:
+            self._purse.push(offer._replace(depth=FIRST))
+        elif offer.outpoint not in self._owed:
+            self._purse.push(offer)
 
     def _offers_of(self, transaction: Transaction, node: _Node) -> Iterator[Offer]:
         for index, output in enumerate(transaction.outputs):
@@ -359,26 +389,6 @@ class Wallet:
             spendable_sat=plan.spendable_sat,
             address=self.address,
         )
-
-
-def _depth_for(
-    purse: Purse, sizes_bytes: Sequence[int], fees_sat: Sequence[int]
-) -> int | None:
-    """How deep composing these texts would go; None where it cannot be done."""
-    deepest = 0
-    for number, (size, fee) in enumerate(zip(sizes_bytes, fees_sat, strict=True)):
-        size_bytes = carrier_bytes(size)
-        try:
-            offer = purse.take(fee + LEAST_CHANGE_SAT, size_bytes)
-        except UnavailableError:
-            return None
-        package = offer.package or Package()
-        package.add(size_bytes)
-        depth = offer.depth + 1
-        deepest = max(deepest, depth)
-        change = OutPoint(b"", number)
-        purse.push(Offer(depth, fee - offer.value_sat, change, package))
-    return deepest
 
 
 def _spend(outpoint: OutPoint) -> TxIn:

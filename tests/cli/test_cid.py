@@ -78,3 +78,22 @@ def test_an_unknown_profile_is_refused_with_those_there_are(
 
     assert done.status == 3
     assert "kubo-nocopy-v0" in done.errors
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("cid", ""),
+        ("cid", "hello.txt", ""),
+        ("store", "add", ""),
+        ("store", "remove", "", "--yes"),
+        ("verify", ""),
+        ("publish", "", "--dry-run"),
+        ("store", "list", "--node", ""),
+    ],
+)
+def test_an_empty_path_is_not_the_folder_one_is_in(lab: Any, words: Any) -> None:
+    done = lab.run(*words)
+
+    assert done.status == 2
+    assert "an empty path" in done.errors

@@ -369,3 +369,24 @@ def test_its_exit_status_says_how_it_ended(
     assert (done.returncode, some.returncode, refused.returncode) == (0, 9, 3)
     assert "6/6" in done.stderr
     assert "repeat with --yes" in refused.stderr
+
+
+def test_a_query_file_may_begin_with_a_byte_order_mark(lab: Lab, root: str) -> None:
+    lab.publish("Vibrio cholerae", root)
+    asked = lab.asked(species("Vibrio"), types=frozenset({"Images"}))
+    asked.query.write_text(json.dumps(species("Vibrio")), encoding="utf-8-sig")
+
+    assert run(asked)
+
+    assert f"{root}/keyimg_1.jpg" in lab.got()
+
+
+@pytest.mark.parametrize("words", [["q.json", "--directory", ""], [""]])
+def test_an_empty_path_is_a_usage_error(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        parse_words(words)
+
+    assert stopped.value.code == 2
+    assert "an empty path" in capsys.readouterr().err

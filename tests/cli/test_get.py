@@ -193,6 +193,41 @@ def test_a_type_that_no_file_has_is_not_found(
     assert "--type keymov" in done.errors
 
 
+def test_a_type_that_does_not_exist_is_refused_before_anybody_is_asked(
+    etdb: Any, record: Any
+) -> None:
+    words = ("--from", HOPELESS, "--type", "other", "--type", "typo")
+
+    done = etdb.run("get", record["id"], *words)
+
+    assert done.status == 3
+    assert "'typo'" in done.errors
+    assert "tiltSeries, reconstruction, subvolume" in done.errors
+
+
+def test_an_empty_folder_name_is_not_the_folder_one_is_in(
+    etdb: Any, record: Any
+) -> None:
+    done = etdb.run("get", record["id"], "--from", HOPELESS, "-o", "")
+
+    assert done.status == 2
+    assert "an empty path" in done.errors
+
+
+def test_gateways_of_the_settings_are_drawn_on(
+    etdb: Any, record: Any, serve: Any, tmp_path: Path
+) -> None:
+    poor, rich = serve(Fault("status", on="/ipfs/", at=404)), serve()
+    words = ["get", record["id"], "--from", poor.url, "-o", tmp_path / "got", "--json"]
+
+    without = etdb.run(*words)
+    told = etdb.ok(*words, ETDB_GET_GATEWAYS=rich.url).json
+
+    assert without.status == 4
+    assert on_disk(tmp_path / "got") == FILES
+    assert all(file["sources"] == [rich.url] for file in told["files"])
+
+
 def test_a_dry_run_says_what_and_writes_nothing(
     etdb: Any, record: Any, serve: Any, tmp_path: Path
 ) -> None:
@@ -296,6 +331,27 @@ def _output_of(etdb: Any, words: list[str]) -> bytes:
     ).stdout
 
 
+@pytest.mark.parametrize("api", ["", "/api"])
+def test_cat_takes_a_file_of_a_record_s_page(
+    etdb: Any, world: World, serve: Any, api: str
+) -> None:
+    record = world.add(1, {"a b/records/c.txt": b"Synthetic.\n"})
+    url = f"{serve().url}{api}/records/{record['id']}/a%20b/records/c.txt"
+
+    assert etdb.ok("cat", url).output == "Synthetic.\n"
+    assert etdb.ok("cat", f"{url}?x#y").output == "Synthetic.\n"
+
+
+@pytest.mark.parametrize("path", ["", "/records", "/records/", "/records/3f2a9c41/"])
+def test_cat_says_how_a_url_must_be_that_names_no_file(
+    etdb: Any, serve: Any, path: str
+) -> None:
+    done = etdb.run("cat", serve().url + path)
+
+    assert done.status == 3
+    assert "http://NODE/records/ID/PATH" in done.errors
+
+
 @pytest.mark.parametrize("span", ["9-3", "x", "-", "99999999-", "-0"])
 def test_cat_refuses_a_range_that_is_none(
     etdb: Any, record: Any, serve: Any, span: str
@@ -349,6 +405,23 @@ def test_whereis_asks_everybody(
     refused = next(one for one in strict if one["name"] == told.url)
     assert refused["state"] == "fails"
     assert refused["told_by"] == router.url
+
+
+def test_whereis_says_who_has_only_some_of_the_files(
+    etdb: Any, record: Any, serve: Any, world: World
+) -> None:
+    lost = world.store.add_bytes(FILES["notes.txt"]).cid
+    poor = serve(Fault("status", on=str(lost), at=404))
+    words = ["whereis", record["id"], "--from", poor.url]
+
+    alone = etdb.run(*words)
+    both = etdb.ok(*words, "--gateway", serve().url, "--json").json["holders"]
+
+    assert alone.status == 9
+    assert alone.output == f"part of it: 2 of 3 files\t{poor.url}\t\n"
+    assert "holds all of it" in alone.errors
+    assert [one["state"] for one in both] == ["part", "has"]
+    assert [one["files_held"] for one in both] == [2, 3]
 
 
 def test_whereis_tells_of_a_kubo_that_does_not_answer(

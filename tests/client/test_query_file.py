@@ -72,6 +72,8 @@ SPECIES = "details.speciesName"
         (item("details.tiltMin", "between", "-61;-59"), True),
         (item("details.tiltMin", "between", "-60;0"), False),
         (item("details.tiltMin", "between", "-90;-60"), False),
+        (item("details.tiltMin", "between", "-59;-61"), True),
+        (item("details.tiltMin", "between", "0;-60"), False),
         (item("details.defocus", "between", "-9;-8"), True),
         (item("details.defocus", "exactValue", -8.5), True),
         (item("details.isGood", "exactValue", 1), False),
@@ -125,9 +127,12 @@ def test_what_the_original_did_by_mistake_is_said() -> None:
     first = item("details.tiltMin", "exact", -60)
     query = [first, item(SPECIES, "contains", "a(b", **{"not": True}), first]
 
+    query.append(item("details.tiltMin", "between", "-59;-61"))
+
     notes = parse_query(json.dumps(query)).notes
 
-    assert len(notes) == 3
+    assert len(notes) == 4
+    assert any("smaller number first" in note for note in notes)
     assert any("exactValue" in note for note in notes)
     assert any("its own clause" in note for note in notes)
     assert any("regular expression" in note for note in notes)
@@ -148,7 +153,19 @@ def test_what_the_original_did_by_mistake_is_said() -> None:
         (json.dumps([item("x", "lessThan", "five")]), "searchFor must be a number"),
         (json.dumps([item("x", "lessThan", True)]), "searchFor must be a number"),
         (json.dumps([item("x", "between", "1;2;3")]), "number;number"),
-        (json.dumps([item("x", "between", "1;b")]), "number;number"),
+        *(
+            (json.dumps([item("x", "between", ends)]), said)
+            for ends, said in (
+                ("1;b", "number;number"),
+                ("1", "number;number"),
+                ("", "number;number"),
+                (";", "number;number"),
+                ("1;", "number;number"),
+                ("1,2", "number;number"),
+                ("1;1", "nothing is between 1 and 1"),
+            )
+        ),
+        (json.dumps([item("x", "between", [1, 2])]), "must be a text"),
         (json.dumps([item("x", "regex", "(")]), "not closed"),
         (json.dumps([item("x", "regex", "a" * 1001)]), "searchFor"),
         (json.dumps([item("x[y]", "exact", "a")]), "does not name a field"),

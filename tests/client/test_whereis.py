@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
@@ -10,8 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etdb.client.router import Hints, fetch_providers, find_url, parse_providers
-from etdb.client.whereis import REGISTER, iter_holders
+from etdb.client.sources import HttpSource
+from etdb.client.whereis import (
+    MAX_BLOCKS,
+    MAX_FILES,
+    REGISTER,
+    check_holder,
+    iter_holders,
+)
 from etdb.errors import EtdbError, InvalidDataError
+from etdb.identity import CID, DAG_PB
+from etdb.store.unixfs import Kind, Link, Node, encode_node, parse_node
 from etdb.testing.gateway import FakeGateway, Fault
 from etdb.testing.store import MemoryStore
 
@@ -81,6 +91,13 @@ def test_addresses_that_are_not_http_are_left_out(address: str) -> None:
     assert find_url(address) is None
 
 
+def is_node(block: bytes) -> bool:
+    try:
+        return bool(parse_node(block).links)
+    except InvalidDataError:
+        return False
+
+
 def test_a_router_that_knows_nobody_may_say_404(getter: Any) -> None:
     with FakeGateway(MemoryStore()) as router:
         assert fetch_providers(router.url, getter.dataset.root) == []
@@ -99,6 +116,55 @@ def test_a_router_that_fails_is_told_and_the_others_are_asked(getter: Any) -> No
 
     assert [holder.state for holder in holders] == ["has", "fails"]
     assert isinstance(holders[1].error, EtdbError)
+
+
+def test_who_kept_the_nodes_but_lost_every_chunk_does_not_have_it(
+    getter: Any,
+) -> None:
+    store, kept = getter.dataset.store, MemoryStore()
+    for digest in store.list_digests():
+        node = CID(1, DAG_PB, digest)
+        block = store.get_block(node)
+        if is_node(block):
+            kept.put(node, block)
+    with FakeGateway(kept) as gateway, HttpSource(gateway.url) as source:
+        root_alone = check_holder(source, getter.dataset.root)
+        holder = check_holder(source, getter.dataset.root, with_files=True)
+
+    assert root_alone.state == "has"
+    assert (holder.state, holder.files_held, holder.files_asked) == ("lacks", 0, 4)
+
+
+def test_of_a_large_dataset_only_some_files_are_asked_for(make_dataset: Any) -> None:
+    names = {f"{number // 50}/{number}": b"%d" % number for number in range(200)}
+    dataset = make_dataset(names)
+    with FakeGateway(dataset.store) as gateway, HttpSource(gateway.url) as source:
+        holder = check_holder(source, dataset.root, with_files=True)
+
+    assert (holder.state, holder.files_asked) == ("has", MAX_FILES)
+    assert len(gateway.requests) <= MAX_FILES + 5
+
+
+def test_a_source_that_lies_about_one_file_lies(getter: Any) -> None:
+    cid = getter.dataset.cid("notes.txt")
+    with getter.serving(Fault("lie", on=str(cid))) as (_, source):
+        holder = check_holder(source, getter.dataset.root, with_files=True)
+
+    assert holder.state == "lies"
+
+
+def test_folders_without_end_are_not_followed(make_dataset: Any) -> None:
+    dataset = make_dataset({"/".join("f" * 60) + "/x": b"x"})
+    root = dataset.root
+    for _ in range(2):
+        links = [Link(str(number), root, 1) for number in range(30)]
+        block = encode_node(Node(Kind.DIRECTORY, tuple(links)))
+        root = CID(1, DAG_PB, hashlib.sha256(block).digest())
+        dataset.store.put(root, block)
+    with FakeGateway(dataset.store) as gateway, HttpSource(gateway.url) as source:
+        check_holder(source, root, with_files=True)
+
+    assert len(gateway.requests) <= MAX_BLOCKS
 
 
 @pytest.mark.parametrize(

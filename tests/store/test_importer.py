@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from etdb.identity import CID
 from etdb.store import importer
 from etdb.store.inplace import InPlaceStore
 from etdb.store.verified import iter_chunks, read_chunk
+from etdb.testing.store import MemoryStore
 
 MANY = 700
 
@@ -189,3 +191,59 @@ def test_a_folder_forgotten_is_not_served_and_stays_on_disk(
             watched.get_block(cid)
     assert watched.stats().files == 0
     assert len(list(frames.iterdir())) == MANY
+
+
+FOLDER_FILES = 20_000
+IMPORTING = """
+import json, os, pathlib, re, sys
+from etdb.progress import Silent
+from etdb.store.inplace import InPlaceStore
+
+class Stopping(Silent):
+    left = int(sys.argv[3])
+
+    def advance(self, amount):
+        self.left -= amount
+        if self.left == 0:
+            os._exit(75)
+
+def peak_kib():
+    # Of this program alone; getrusage counts whoever started it, too.
+    status = pathlib.Path("/proc/self/status").read_text()
+    return int(re.search(r"VmHWM:\\s+(\\d+)", status)[1])
+
+with InPlaceStore.open(pathlib.Path(sys.argv[1])) as store:
+    before_kib = peak_kib()
+    done = store.add(pathlib.Path(sys.argv[2]), progress=Stopping())
+    grown_kib = peak_kib() - before_kib
+print(json.dumps([str(done.cid), done.files, done.new_files, grown_kib]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="measures as Linux does")
+def test_a_folder_of_20_000_files_takes_little_memory_and_goes_on_after_a_stop(
+    tmp_path: Path,
+) -> None:
+    folder, database = tmp_path / "frames", tmp_path / "store.sqlite"
+    folder.mkdir()
+    for number in range(FOLDER_FILES):
+        (folder / f"{number:05}.tif").write_bytes(number.to_bytes(4, "big"))
+    InPlaceStore.create(database).close()
+
+    def run(stop_after_bytes: int) -> subprocess.CompletedProcess[str]:
+        words = [sys.executable, "-c", IMPORTING, database, folder, stop_after_bytes]
+        return subprocess.run(
+            [*map(str, words)], check=False, capture_output=True, text=True
+        )
+
+    assert run(4 * FOLDER_FILES // 2).returncode == 75
+    cid, files, new_files, grown_kib = json.loads(run(-1).stdout)
+
+    assert files == FOLDER_FILES
+    # What came last before the stop had not been written down.
+    kept = FOLDER_FILES - new_files
+    assert FOLDER_FILES // 2 - 2 * importer.BATCH_FILES <= kept <= FOLDER_FILES // 2
+    assert grown_kib < 40_000
+    contents = (number.to_bytes(4, "big") for number in range(FOLDER_FILES))
+    named = {f"{number:05}.tif": data for number, data in enumerate(contents)}
+    assert cid == str(MemoryStore().add_tree(named))

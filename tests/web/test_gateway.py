@@ -219,11 +219,22 @@ def test_several_parts_of_a_block_come_in_one_answer(
     assert head.headers["content-length"] == str(len(data))
 
 
-@pytest.mark.parametrize("query", ["?format=dag-json", "?format=json", "?format="])
+@pytest.mark.parametrize("query", ["?format=dag-json", "?format=json"])
 def test_other_forms_are_not_acceptable(
     gateway: httpx.Client, tree: Tree, query: str
 ) -> None:
     assert gateway.get(f"/ipfs/{tree.root}{query}").status_code == 406
+
+
+def test_an_empty_format_is_none(gateway: httpx.Client, tree: Tree) -> None:
+    cid = tree.files["notes.txt"].cid
+    raw = {"Accept": "application/vnd.ipld.raw"}
+
+    plain = gateway.get(f"/ipfs/{cid}?format=")
+    by_accept = gateway.get(f"/ipfs/{cid}?format=", headers=raw)
+
+    assert (plain.status_code, plain.headers["etag"]) == (200, f'"{cid}"')
+    assert by_accept.headers["etag"] == f'"{cid}.raw"'
 
 
 def test_the_query_wins_over_accept(gateway: httpx.Client, tree: Tree) -> None:
@@ -273,6 +284,36 @@ def test_only_if_cached_says_what_is_not_cached(
 
     assert gateway.get(f"/ipfs/{tree.root}/absent", headers=cached).status_code == 412
     assert gateway.head(f"/ipfs/{tree.root}/", headers=cached).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        ("Only-If-Cached", 412),
+        ("max-age=0 ,  ONLY-IF-CACHED ,x", 412),
+        ("no-only-if-cached", 404),
+        ("no-cache", 404),
+    ],
+)
+def test_only_if_cached_is_a_directive_of_any_case_among_others(
+    gateway: httpx.Client, tree: Tree, said: str, status: int
+) -> None:
+    answer = gateway.get(f"/ipfs/{tree.root}/absent", headers={"Cache-Control": said})
+
+    assert answer.status_code == status
+
+
+@pytest.mark.parametrize("path", ["", "/", "/program.js"])
+def test_no_service_worker_is_given_out(
+    gateway: httpx.Client, tree: Tree, path: str
+) -> None:
+    url = f"/ipfs/{tree.root}{path}"
+
+    refused = gateway.get(url, headers={"Service-Worker": "script"})
+
+    assert refused.status_code == 400
+    assert "service worker" in refused.json()["error"]["message"]
+    assert gateway.get(url, follow_redirects=True).status_code == 200
 
 
 def test_content_that_is_no_file_needs_the_raw_form(

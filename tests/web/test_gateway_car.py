@@ -139,6 +139,7 @@ def test_a_car_that_is_not_offered_is_not_acceptable(
     [
         *("dag-scope=x", "dag-scope=", "entity-bytes=", "entity-bytes=5"),
         *("entity-bytes=*:5", "entity-bytes=a:b", "entity-bytes=1:2:3"),
+        *("entity-bytes=5:3", "entity-bytes=-3:-5"),
         "entity-bytes=" + "9" * 40 + ":*",
     ],
 )

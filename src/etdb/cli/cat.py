@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from typing import Annotated
+from urllib.parse import unquote
 
 import typer
 
@@ -15,12 +16,17 @@ from etdb.client.dag import Dag
 from etdb.client.record import dataset_of
 from etdb.errors import InvalidDataError
 
+_FILE_URL = re.compile(r"([^:]+://.+?/records/[^/]+)/(.+)")
 _RANGE = re.compile(r"([0-9]{1,18})?-([0-9]{1,18})?")
 
 
 def cat(
     what: Annotated[
-        str, typer.Argument(metavar="ID/PATH", help="A record's id and a file's name.")
+        str,
+        typer.Argument(
+            metavar="ID/PATH",
+            help="A record's id, or its page's URL, and a file's name.",
+        ),
     ],
     span: Annotated[
         str | None,
@@ -38,14 +44,12 @@ def cat(
     Examples:
         etdb cat 3f2a9c/notes.txt
         etdb cat 3f2a9c/rec/vol.rec --range 0-1023 | xxd
+        etdb cat https://etdb.example.org/records/3f2a9c41/notes.txt
     """
-    record_id, _, name = what.partition("/")
-    if not name:
-        msg = f"no file is named in {what!r}"
-        raise InvalidDataError(msg, hint="give it as ID/PATH; see `etdb show ID`")
+    record_id, name = parse_file(what)
     first, last = parse_range(span)
     with (
-        open_peer(node, source) as peer,
+        open_peer(node, source, record_id) as peer,
         opened_finder(peer, gateway or []) as finder,
     ):
         root = dataset_of(peer.catalogue.get_record(record_id))
@@ -53,6 +57,25 @@ def cat(
         for data in iter_bytes(dag, root, name, first, last):
             sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
+
+
+def parse_file(what: str) -> tuple[str, str]:
+    """(the record's id or the URL of its page, the file's name).
+
+    In a URL the name is percent-encoded, and `?` and `#` end it. Raises
+    InvalidDataError.
+    """
+    if "://" in what:
+        found = _FILE_URL.fullmatch(re.split("[?#]", what)[0])
+        record_id, name = (found[1], unquote(found[2])) if found else ("", "")
+        hint = "give it as http://NODE/records/ID/PATH"
+    else:
+        record_id, _, name = what.partition("/")
+        hint = "give it as ID/PATH; see `etdb show ID`"
+    if not record_id or not name:
+        msg = f"no file of a record is named in {what[:200]!r}"
+        raise InvalidDataError(msg, hint=hint)
+    return record_id, name
 
 
 def parse_range(text: str | None) -> tuple[int, int | None]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from etdb.cli.options import JsonOption
+from etdb.cli.options import JsonOption, given_path
 from etdb.cli.terminal import (
     SomeFailed,
     TerminalProgress,
@@ -22,7 +22,8 @@ from etdb.store.content import Content, hash_path
 from etdb.store.unixfs import PROFILES, UNIXFS_V1_2025, Profile
 
 PathsArgument = Annotated[
-    list[Path], typer.Argument(metavar="PATH...", help="Files or folders.")
+    list[Path],
+    typer.Argument(metavar="PATH...", help="Files or folders.", parser=given_path),
 ]
 ProfileOption = Annotated[
     str,

@@ -91,11 +91,13 @@ def parse_words(words: Sequence[str]) -> Asked:
         parser.error("the following arguments are required: queryStack")
     if said.threads < 1:
         parser.error("--threads is at least 1")
+    if not said.queryStack or said.directory == "":
+        parser.error("an empty path; for the folder you are in write .")
     wanted = frozenset(types)
     return Asked(
         query=Path(said.queryStack),
         types=wanted - {"None"} or wanted,
-        folder=said.directory or Path(f"etdb-download-{time.time_ns() // 1_000_000}"),
+        folder=Path(said.directory or f"etdb-download-{time.time_ns() // 1_000_000}"),
         threads=said.threads,
         url=said.source or os.environ.get("ETDB_FROM"),
         node=said.node,
@@ -112,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("queryStack", nargs="?", help="a JSON file with the query")
     add("--fileType", nargs="+", metavar="T", help=" ".join(FILE_TYPES))
-    add("--directory", type=Path, metavar="DIR", help="where to; made if missing")
+    add("--directory", metavar="DIR", help="where to; made if missing")
     add("--threads", type=int, default=1, metavar="N", help="files at once")
     add("--from", dest="source", metavar="URL", help="the node to ask; or ETDB_FROM")
     node = os.environ.get("ETDB_NODE")
@@ -146,7 +148,7 @@ def run(asked: Asked) -> bool:
 
 def _read_query(path: Path) -> QueryFile:
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8-sig") as file:
             return parse_query(file.read(MAX_CHARACTERS + 1))
     except UnicodeDecodeError as exc:
         msg = f"{path} is not text"

@@ -18,6 +18,7 @@ from etdb.cli.options import (
     NodeOption,
     Peer,
     YesOption,
+    given_path,
     open_peer,
 )
 from etdb.cli.sourcing import (
@@ -43,6 +44,7 @@ from etdb.client.download import (
     plan,
     verify_room_for,
 )
+from etdb.client.filters import verify_roles
 from etdb.client.finder import Finder
 from etdb.client.look import Watch
 from etdb.client.record import dataset_of
@@ -77,7 +79,13 @@ def get(
     ] = None,
     folder: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="DIR", help="Default: the lab's id."),
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="DIR",
+            help="Default: the lab's id.",
+            parser=given_path,
+        ),
     ] = None,
     include: Annotated[
         list[str] | None,
@@ -129,6 +137,7 @@ def get(
     """
     if (record_id is None) == (query is None):
         raise typer.BadParameter("give either a record's id or --query")
+    verify_roles(role or ())
     wish = _Wish(folder, tuple(include or ()), tuple(exclude or ()), tuple(role or ()))
     with contextlib.ExitStack() as stack:
         peer = stack.enter_context(open_peer(node, source, record_id or ""))

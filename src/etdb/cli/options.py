@@ -24,10 +24,22 @@ from etdb.errors import (
 from etdb.node import Node, default_folder
 from etdb.settings import GetSettings, listed, load_settings
 
+
+def given_path(word: str) -> Path:
+    """The path of an argument. An empty one, as of an unset variable, is none.
+
+    `Path` would take it for the folder one is in. Raises typer.BadParameter.
+    """
+    if not word:
+        raise typer.BadParameter("an empty path; for the folder you are in write .")
+    return Path(word)
+
+
 NodeOption = Annotated[
     Path | None,
     typer.Option(
         "--node",
+        parser=given_path,
         envvar="ETDB_NODE",
         metavar="DIR",
         help="The node's folder; without it, the platform's data folder.",

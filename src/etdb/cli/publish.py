@@ -8,7 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-from etdb.cli.options import JsonOption, NodeOption, YesOption, open_node
+from etdb.cli.options import (
+    JsonOption,
+    NodeOption,
+    YesOption,
+    given_path,
+    open_node,
+)
 from etdb.cli.publication import Publication
 from etdb.errors import InvalidDataError
 
@@ -18,7 +24,11 @@ Text = str | None
 def publish(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="PATH...", help="Folders, one dataset each, or files."),
+        typer.Argument(
+            metavar="PATH...",
+            help="Folders, one dataset each, or files.",
+            parser=given_path,
+        ),
     ] = None,
     title: Annotated[Text, typer.Option(help="Title; without it the species.")] = None,
     species: Annotated[Text, typer.Option(help="Species, by its full name.")] = None,

@@ -12,6 +12,7 @@ from etdb.cli.options import (
     JsonOption,
     NodeOption,
     YesOption,
+    given_path,
     open_node,
     verify_not_own,
 )
@@ -178,7 +179,7 @@ def _find_all(store: InPlaceStore, words: list[str]) -> Held:
     files: dict[int, StoredFile] = {}
     directories: set[bytes] = set()
     for word in words:
-        held = store.find_held(Path(word))
+        held = store.find_held(given_path(word))
         if not held.files:
             held = _find_by_cid(store, word)
         files |= {file.id: file for file in held.files}

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from etdb.cli.options import FromOption, JsonOption, NodeOption, open_peer
+from etdb.cli.options import (
+    FromOption,
+    JsonOption,
+    NodeOption,
+    given_path,
+    open_peer,
+)
 from etdb.cli.terminal import (
     SomeFailed,
     TerminalProgress,
@@ -38,7 +43,7 @@ def verify(
         etdb verify data/vc
         etdb verify 3f2a9c --from https://etdb.example.org
     """
-    folder = Path(what)
+    folder = given_path(what)
     if source is None and folder.is_dir():
         report = check_folder(folder, TerminalProgress())
     else:

@@ -16,7 +16,7 @@ from etdb.cli.sourcing import (
     hints_of,
     opened_finder,
 )
-from etdb.cli.terminal import SomeFailed, say, show_json, show_table
+from etdb.cli.terminal import SomeFailed, count, say, show_json, show_table
 from etdb.client.record import dataset_of
 from etdb.client.whereis import Holder, iter_holders
 from etdb.errors import EtdbError
@@ -41,6 +41,9 @@ def whereis(
 ) -> None:
     """Say who holds a dataset, after asking each for it.
 
+    Each is asked for the folder and for the beginnings of up to 20 files. Ends
+    with status 9 where nobody has all of them.
+
     \b
     Examples:
         etdb whereis 3f2a9c --gateway https://ipfs.example.org
@@ -60,10 +63,11 @@ def whereis(
     else:
         show_table(("state", "who", "told by"), (_row(one) for one in holders))
         for one in holders:
-            if one.error is not None and one.state != "lacks":
+            if one.error is not None and one.state in ("lies", "fails"):
                 say(f"{one.name}: {one.error.message}")
     if not any(one.state == "has" for one in holders):
-        say("nobody who was asked holds it")
+        is_part = any(one.state == "part" for one in holders)
+        say(f"nobody who was asked holds {'all of it' if is_part else 'it'}")
         raise SomeFailed
 
 
@@ -77,7 +81,10 @@ def _ask_kubo(url: str, cid: CID) -> Holder:
 
 
 def _row(holder: Holder) -> tuple[str, str, str]:
-    return holder.state, holder.name, holder.told_by
+    state = holder.state
+    if state == "part":
+        state += f" of it: {holder.files_held} of {count(holder.files_asked, 'file')}"
+    return state, holder.name, holder.told_by
 
 
 def _json(holder: Holder) -> dict[str, object]:
@@ -85,5 +92,7 @@ def _json(holder: Holder) -> dict[str, object]:
         "name": holder.name,
         "told_by": holder.told_by or None,
         "state": holder.state,
+        "files_held": holder.files_held,
+        "files_asked": holder.files_asked,
         "error": None if holder.error is None else holder.error.message,
     }

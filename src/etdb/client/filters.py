@@ -16,6 +16,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
+from etdb.errors import InvalidDataError
+from etdb.record.model import Role
+
 
 def is_included(name: str, globs: Sequence[str]) -> bool:
     """Whether a posix relative name matches one of the globs; none means all.
@@ -69,6 +72,15 @@ class Selection:
 def fold_role(role: str) -> str:
     """A role as it is compared: `tilt-series`, `TiltSeries` are one."""
     return "".join(character for character in role.casefold() if character.isalnum())
+
+
+def verify_roles(roles: Sequence[str]) -> None:
+    """Refuse what is no role of any file. Raises InvalidDataError."""
+    known = {fold_role(role.value) for role in Role}
+    for role in roles:
+        if fold_role(role) not in known:
+            msg = f"no files are of type {role[:80]!r}"
+            raise InvalidDataError(msg, hint=f"there are {', '.join(Role)}")
 
 
 def roles_of(record: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:

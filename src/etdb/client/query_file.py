@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import json
 import math
+import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -146,6 +147,8 @@ class _Parser:
                 f"`{kind}` takes {wanted!r} as it is written;"
                 " use `regex` for a regular expression"
             )
+        if kind == "between" and operator.gt(*_parse_ends(wanted)):
+            self.notes.append(f"`between` with {wanted!r} is read smaller number first")
         return _TEXT_TESTS[kind](wanted)
 
 
@@ -218,11 +221,18 @@ def _exact(wanted: str) -> _Test:
     return tested
 
 
-def _between(wanted: str) -> _Test:
+def _parse_ends(wanted: str) -> tuple[float, float]:
     ends = [_find_number(end) for end in wanted.split(";")]
     if len(ends) != 2 or ends[0] is None or ends[1] is None:
         raise InvalidDataError('searchFor of between must be "number;number"')
-    low, high = ends[0], ends[1]
+    return ends[0], ends[1]
+
+
+def _between(wanted: str) -> _Test:
+    low, high = sorted(_parse_ends(wanted))
+    if low == high:
+        msg = f"nothing is between {low:g} and {high:g}; use exactValue for one number"
+        raise InvalidDataError(msg)
     return _on_numbers(lambda value: low < value < high)
 
 

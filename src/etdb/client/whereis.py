@@ -1,7 +1,8 @@
 """Who holds a CID: candidates from people and routers, each of them asked.
 
 A router's word is a hint. What counts is whether the block arrives and hashes
-to its CID. A router's addresses are a stranger's: only public ones are asked.
+to its CID, and whether the first ones of its files do. A router's addresses
+are a stranger's: only public ones are asked.
 """
 
 from __future__ import annotations
@@ -9,17 +10,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 
 from etdb.client.router import Hints, fetch_providers, is_url, place_of
 from etdb.client.sources import HttpSource, Source
 from etdb.errors import ContentMismatchError, EtdbError, NotFoundError
 from etdb.fetch import LIMITS, Limits, redact
-from etdb.identity import CID
-from etdb.store.unixfs import verify_block
+from etdb.identity import CID, DAG_PB
+from etdb.store.unixfs import Kind, parse_node, verify_block
+from etdb.store.verified import BlockSource, iter_chunks, iter_files
+from etdb.store.walk import Checkable
 
 REGISTER = "register"
 """Who told of a host that the register of a record's publisher names."""
 _AT_ONCE = 8
+
+
+MAX_FILES = 20
+"""Files of a dataset that each place is asked for, one block of each."""
+MAX_BLOCKS = 200
+"""Blocks asked for in all, those of folders among them."""
 
 
 @dataclass(frozen=True)
@@ -30,21 +40,93 @@ class Holder:
     told_by: str
     """The router that named it; empty where a person did."""
     state: str
-    """has, lacks, lies or fails."""
+    """has, part, lacks, lies or fails."""
     error: EtdbError | None = None
+    files_held: int = 0
+    files_asked: int = 0
+    """Of how many files a block was asked for; 0 where none was."""
 
 
-def check_holder(source: Source, cid: CID, told_by: str = "") -> Holder:
-    """Ask one source for the block of a CID."""
+def check_holder(
+    source: Source, cid: CID, told_by: str = "", *, with_files: bool = False
+) -> Holder:
+    """Ask one source for the block of a CID, and perhaps for files below it.
+
+    The nodes of a dataset are kept apart from its files: who has the first may
+    have lost the second. Of at most `MAX_FILES` the first chunk is asked for.
+    """
+    asked = Checkable(_Asked(source))
     try:
-        verify_block(cid, source.get_block(cid, may_wait=False))
+        root = asked.get_block(cid)
+        held, files = _count_files(asked, cid, root) if with_files else (0, 0)
     except NotFoundError as exc:
         return Holder(source.name, told_by, "lacks", exc)
     except ContentMismatchError as exc:
         return Holder(source.name, told_by, "lies", exc)
     except EtdbError as exc:
         return Holder(source.name, told_by, "fails", exc)
-    return Holder(source.name, told_by, "has")
+    if held == files:
+        return Holder(source.name, told_by, "has", None, held, files)
+    error = NotFoundError("file" if held == 0 else "other file", f"below {cid}")
+    state = "part" if held else "lacks"
+    return Holder(source.name, told_by, state, error, held, files)
+
+
+class _EnoughError(Exception):
+    """No more blocks are to be asked for."""
+
+
+class _Asked:
+    """Verified blocks of one source that nobody waits for; only so many."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._left = MAX_BLOCKS
+        self._last: tuple[CID, bytes] | None = None
+
+    def get_block(self, cid: CID) -> bytes:
+        # A file's node is read for its kind, and at once again for its chunks.
+        if self._last is not None and self._last[0] == cid:
+            return self._last[1]
+        if self._left == 0:
+            raise _EnoughError
+        self._left -= 1
+        block = self._source.get_block(cid, may_wait=False)
+        verify_block(cid, block)
+        self._last = (cid, block)
+        return block
+
+
+def _count_files(source: BlockSource, cid: CID, root: bytes) -> tuple[int, int]:
+    """(files that are there, files asked for)."""
+    held = asked = 0
+    try:
+        for file in islice(_iter_below(source, cid, root), MAX_FILES):
+            is_there = _has_first_chunk(source, file)
+            held, asked = held + is_there, asked + 1
+    except NotFoundError:
+        asked += 1  # a part of a folder, and whatever stands in it
+    except _EnoughError:
+        pass
+    return held, asked
+
+
+def _iter_below(source: BlockSource, cid: CID, root: bytes) -> Iterator[CID]:
+    """The files of a dataset; itself where it is one."""
+    if cid.codec == DAG_PB and parse_node(root).kind in (Kind.DIRECTORY, Kind.SHARD):
+        yield from (entry.cid for _, entry in iter_files(source, cid))
+    else:
+        yield cid
+
+
+def _has_first_chunk(source: BlockSource, cid: CID) -> bool:
+    try:
+        chunks = iter_chunks(source, cid) if cid.codec == DAG_PB else ()
+        first = next(iter(chunks), None)
+        source.get_block(cid if first is None else first.cid)
+    except NotFoundError:
+        return False
+    return True
 
 
 def iter_holders(
@@ -54,7 +136,7 @@ def iter_holders(
     asked = set()
     for source in sources:
         asked.add(place_of(source.name))
-        yield check_holder(source, cid)
+        yield check_holder(source, cid, with_files=True)
     named: list[tuple[str, Sequence[str]]] = [(REGISTER, hints.hosts(cid))]
     for router in hints.routers:
         try:
@@ -75,7 +157,7 @@ def _ask_all(
     def ask(url: str, told_by: str) -> Holder:
         is_public_only = not hints.may_be_private
         with HttpSource(url, limits=limits, is_public_only=is_public_only) as source:
-            return check_holder(source, cid, told_by)
+            return check_holder(source, cid, told_by, with_files=True)
 
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         yield from pool.map(ask, *zip(*told, strict=True)) if told else ()

@@ -36,7 +36,7 @@ from etdb.web.stream import (
     probe,
 )
 from etdb.web.template import Templates
-from etdb.web.wanted import Form, Wanted, parse_wanted
+from etdb.web.wanted import Form, Wanted, is_cached_only, parse_wanted
 
 MAX_LISTED = 1000
 INDEX = "index.html"
@@ -67,7 +67,7 @@ class Gateway:
         try:
             return await self._serve(request, wanted)
         except NotFoundError as exc:
-            if "only-if-cached" in request.headers.get("cache-control", ""):
+            if is_cached_only(request):
                 raise HTTPException(412, exc.message) from exc
             raise
 

@@ -24,6 +24,7 @@ RAW_TYPE = "application/vnd.ipld.raw"
 CAR_TYPE = "application/vnd.ipld.car"
 TAR_TYPE = "application/x-tar"
 
+_CACHED_ONLY = "only-if-cached"
 _ENTITY_BYTES = re.compile(r"(-?\d{1,15}):(\*|-?\d{1,15})\Z", re.ASCII)
 
 
@@ -70,9 +71,13 @@ class Wanted:
 def parse_wanted(request: Request) -> Wanted:
     """Read a request, whose route gives it a `cid` and perhaps a `path`.
 
-    Raises HTTPException: 400 for what cannot be read, 406 for what is not
-    offered.
+    Raises HTTPException: 400 for what cannot be read or is not given to such a
+    request, 406 for what is not offered.
     """
+    if request.headers.get("service-worker", "").strip().lower() == "script":
+        # It would stand between a visitor and every dataset of this origin.
+        msg = "no service worker may be registered from /ipfs: it is not allowed there"
+        raise HTTPException(400, msg)
     try:
         root = CID.parse(request.path_params["cid"])
         verify_hash_known(root)
@@ -90,9 +95,15 @@ def parse_wanted(request: Request) -> Wanted:
     )
 
 
+def is_cached_only(request: Request) -> bool:
+    """Whether nothing is to be fetched for it: `Cache-Control: only-if-cached`."""
+    given = ",".join(request.headers.getlist("cache-control")).split(",")
+    return any(one.partition("=")[0].strip().lower() == _CACHED_ONLY for one in given)
+
+
 def _find_form(request: Request) -> Form:
     name = request.query_params.get("format")
-    if name is not None:
+    if name:
         if name not in _FORMATS:
             raise _not_offered(name)
         return _FORMATS[name]
@@ -147,5 +158,8 @@ def _parse_bytes(text: str | None) -> ByteRange | None:
     found = _ENTITY_BYTES.match(text)
     if found is None:
         raise HTTPException(400, f"entity-bytes is from:to, not {text[:80]!r}")
-    first, last = found.groups()
-    return ByteRange(int(first), None if last == "*" else int(last))
+    first, last = int(found[1]), None if found[2] == "*" else int(found[2])
+    # Of one bound from the start and one from the end, only the file's size tells.
+    if last is not None and last < first and (first < 0) == (last < 0):
+        raise HTTPException(400, f"entity-bytes={text} ends before it begins")
+    return ByteRange(first, last)

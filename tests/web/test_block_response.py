@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from starlette.types import Message
@@ -50,6 +52,12 @@ async def waiting(readers: list[Reader]) -> AsyncIterator[None]:
             reader.takes.set()
 
 
+def run(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """In a thread: a browser's tests may have left a loop running in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(lambda: asyncio.run(scenario())).result()
+
+
 def test_blocks_that_nobody_takes_are_bounded() -> None:
     async def scenario() -> None:
         slots = Slots(1)
@@ -67,7 +75,7 @@ def test_blocks_that_nobody_takes_are_bounded() -> None:
         assert (b"content-length", b"5") in start["headers"]
         assert body["body"] + end["body"] == BLOCK
 
-    asyncio.run(scenario())
+    run(scenario)
 
 
 def test_without_slots_there_would_be_any_number() -> None:
@@ -76,4 +84,4 @@ def test_without_slots_there_would_be_any_number() -> None:
         async with waiting(readers):
             assert all(reader.is_waiting.is_set() for reader in readers)
 
-    asyncio.run(scenario())
+    run(scenario)

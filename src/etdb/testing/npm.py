@@ -20,7 +20,7 @@ def install(project: Path, cache: Path) -> Path:
     where Node.js or npm is missing, or npm fails.
     """
     _, npm = _find("node"), _find("npm")
-    files = [path for path in sorted(project.iterdir()) if path.is_file()]
+    files = [path for path in sorted(project.rglob("*")) if path.is_file()]
     wanted = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
     folder = cache / project.name
     folder.mkdir(parents=True, exist_ok=True)
@@ -28,8 +28,7 @@ def install(project: Path, cache: Path) -> Path:
     with lock(cache / f"{project.name}.lock", name, wait_s=INSTALL_WAIT_S):
         done = folder / "installed"
         if not done.exists() or done.read_text("utf-8") != wanted:
-            for file in files:
-                shutil.copy(file, folder)
+            shutil.copytree(project, folder, dirs_exist_ok=True)
             _run(npm, folder)
             done.write_text(wanted, "utf-8")
     return folder

@@ -2,97 +2,31 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
 from etdb.errors import UnavailableError
 from etdb.ledger.base import SignedTransaction
-from etdb.ledger.flo.coinbook import CoinBook
 from etdb.ledger.flo.daemon import DaemonLedger
-from etdb.ledger.flo.delivery import Pace
 from etdb.ledger.flo.fee import show_flo
-from etdb.ledger.flo.params import REGTEST
-from etdb.ledger.flo.rpc import Rpc
-from etdb.ledger.flo.script import pay_to
 from etdb.ledger.flo.tx import OutPoint, Transaction
-from etdb.publish.journal import Entry, Journal
-from etdb.record.signing import hash160
-from etdb.testing.crash import (
-    SCENARIOS,
-    WALLET,
-    count_parts,
-    make_datasets,
-    resume,
-    verify_at_rest,
-    verify_said_once,
-)
-from etdb.testing.daemon import LOGIN, Dialect, FakeDaemon
+from etdb.publish.journal import Entry
+from etdb.testing.crash import count_parts, resume
+from etdb.testing.daemon import FakeDaemon
 from etdb.testing.mining import RefusedError
 from etdb.testing.publishing import Killed, Watcher
-
-SCRIPT = pay_to(hash160(WALLET.public_key))
-PUBLISH = SCENARIOS["publish"]
-
-Open = Callable[[], contextlib.AbstractContextManager[DaemonLedger]]
-
-
-@pytest.fixture(params=["flod", "fcoin"])
-def daemon(request: pytest.FixtureRequest) -> Iterator[FakeDaemon]:
-    """A daemon of either kind whose chain has coins of ours."""
-    dialect: Dialect = request.param
-    with FakeDaemon(dialect) as running:
-        running.chain.fund(SCRIPT, coins=16)
-        yield running
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Path:
-    """The folder that outlives a restart, with the datasets."""
-    folder = tmp_path / "node"
-    folder.mkdir()
-    make_datasets(folder)
-    return folder
-
-
-@pytest.fixture
-def opened(node: Path, daemon: FakeDaemon) -> Open:
-    """Open the ledger as a new process does."""
-    return lambda: open_ledger(node, daemon)
-
-
-@contextlib.contextmanager
-def open_ledger(node: Path, daemon: FakeDaemon) -> Iterator[DaemonLedger]:
-    coins = CoinBook.open(node / "coins.sqlite", SCRIPT, REGTEST.info(0).id)
-    rpc = Rpc(daemon.url, *LOGIN)
-    with DaemonLedger.open(
-        rpc, REGTEST, coins=coins, key=WALLET, pace=Pace(0.3)
-    ) as ledger:
-        yield ledger
-
-
-def list_open(node: Path) -> list[Entry]:
-    return Journal(node / "journal").list_open()
-
-
-def see_through(node: Path, daemon: FakeDaemon, opened: Open) -> None:
-    """Blocks come, and `etdb publish --resume` is run after each."""
-    for _ in range(4):
-        with daemon.using() as chain:
-            chain.mine()
-        with opened() as ledger:
-            resume(node, ledger)
-        if not list_open(node):
-            return
-    pytest.fail("something is open after four blocks")
-
-
-def verify(node: Path, opened: Open) -> None:
-    with opened() as ledger:
-        verify_said_once(PUBLISH, ledger, node.parent)
-        verify_at_rest(node, ledger)
+from etdb.testing.restart import (
+    PUBLISH,
+    SCRIPT,
+    Open,
+    list_open,
+    open_ledger,
+    see_through,
+    verify,
+)
 
 
 def begin_before_a_rise(
@@ -133,7 +67,7 @@ def test_a_fee_that_became_too_low_is_raised_and_the_same_is_said_once(
         assert set(count_parts(ledger).values()) == {1}
 
 
-@pytest.mark.parametrize("daemon", ["flod"], indirect=True)
+@pytest.mark.parametrize("poor_daemon", ["flod"], indirect=True)
 def test_what_paid_too_little_can_never_be_mined_besides(
     node: Path, daemon: FakeDaemon, opened: Open
 ) -> None:
@@ -184,7 +118,7 @@ def test_with_one_coin_a_fee_is_raised_too(node: Path) -> None:
     with FakeDaemon() as daemon:
         daemon.chain.fund(SCRIPT, coins=1)
 
-        def opened() -> contextlib.AbstractContextManager[DaemonLedger]:
+        def opened() -> AbstractContextManager[DaemonLedger]:
             return open_ledger(node, daemon)
 
         begin_before_a_rise(node, daemon, opened, 5)

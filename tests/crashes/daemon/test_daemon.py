@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,99 +15,38 @@ from etdb.errors import (
 )
 from etdb.index import queries
 from etdb.index.db import Index
-from etdb.ledger.flo.coinbook import CoinBook
 from etdb.ledger.flo.daemon import DaemonLedger
-from etdb.ledger.flo.delivery import Pace
-from etdb.ledger.flo.params import REGTEST, TEST, Params
+from etdb.ledger.flo.params import REGTEST, TEST
 from etdb.ledger.flo.rpc import Rpc
-from etdb.ledger.flo.script import pay_to
-from etdb.publish.journal import Entry, Journal
-from etdb.record.signing import hash160
 from etdb.testing.crash import (
     SCENARIOS,
     SIDS,
     STRAIN,
-    WALLET,
     Scenario,
     count_parts,
     edit,
     make_datasets,
     publish,
     resume,
-    verify_at_rest,
-    verify_said_once,
 )
-from etdb.testing.daemon import LOGIN, Dialect, FakeDaemon, Fault
+from etdb.testing.daemon import LOGIN, FakeDaemon, Fault
 from etdb.testing.publishing import Killed, Watcher, points
+from etdb.testing.restart import (
+    PUBLISH,
+    SCRIPT,
+    Open,
+    list_open,
+    open_ledger,
+    see_through,
+    verify,
+)
 
-SCRIPT = pay_to(hash160(WALLET.public_key))
 POINTS = points(("prepare 1", "open 1", "send 1", "follow 4", "follow 5"))
-PUBLISH = SCENARIOS["publish"]
-
-Open = Callable[[], contextlib.AbstractContextManager[DaemonLedger]]
-
-
-@pytest.fixture(params=["flod", "fcoin"])
-def daemon(request: pytest.FixtureRequest) -> Iterator[FakeDaemon]:
-    """A daemon of either kind whose chain has coins of ours."""
-    dialect: Dialect = request.param
-    with FakeDaemon(dialect) as running:
-        running.chain.fund(SCRIPT, coins=16)
-        yield running
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Path:
-    """The folder that outlives a restart, with the datasets."""
-    folder = tmp_path / "node"
-    folder.mkdir()
-    make_datasets(folder)
-    return folder
-
-
-@pytest.fixture
-def opened(node: Path, daemon: FakeDaemon) -> Open:
-    """Open the ledger as a new process does."""
-    return lambda: open_ledger(node, daemon)
-
-
-@contextlib.contextmanager
-def open_ledger(
-    node: Path, daemon: FakeDaemon, network: Params = REGTEST, password: str = LOGIN[1]
-) -> Iterator[DaemonLedger]:
-    info = network.info(0)
-    coins = CoinBook.open(node / "coins.sqlite", SCRIPT, info.id)
-    is_silent = any(fault.kind == "stalled" for fault in daemon.faults)
-    rpc = Rpc(daemon.url, LOGIN[0], password, timeout_s=0.5 if is_silent else 30)
-    pace = Pace(0.3)
-    with DaemonLedger.open(rpc, network, coins=coins, key=WALLET, pace=pace) as ledger:
-        yield ledger
 
 
 def mine(daemon: FakeDaemon, *texts: str) -> None:
     with daemon.using() as chain:
         chain.mine(*texts)
-
-
-def list_open(node: Path) -> list[Entry]:
-    return Journal(node / "journal").list_open()
-
-
-def see_through(node: Path, daemon: FakeDaemon, opened: Open) -> None:
-    """Blocks come, and `etdb publish --resume` is run after each."""
-    for _ in range(4):
-        mine(daemon)
-        with opened() as ledger:
-            resume(node, ledger)
-        if not list_open(node):
-            return
-    pytest.fail("something is open after four blocks")
-
-
-def verify(node: Path, opened: Open, scenario: Scenario = PUBLISH) -> None:
-    with opened() as ledger:
-        verify_said_once(scenario, ledger, node.parent)
-        verify_at_rest(node, ledger)
 
 
 def begin(scenario: Scenario, node: Path, daemon: FakeDaemon, opened: Open) -> None:
@@ -129,7 +67,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("name", "point", "is_mined"), CASES)
-@pytest.mark.parametrize("daemon", ["flod"], indirect=True)
+@pytest.mark.parametrize("poor_daemon", ["flod"], indirect=True)
 def test_a_stop_anywhere_leaves_each_statement_once(
     node: Path,
     daemon: FakeDaemon,
@@ -186,7 +124,7 @@ FAULTS: dict[str, tuple[Fault, type[EtdbError]]] = {
 
 @pytest.mark.parametrize("method", ["sendrawtransaction", ""])
 @pytest.mark.parametrize("kind", FAULTS)
-@pytest.mark.parametrize("daemon", ["flod"], indirect=True)
+@pytest.mark.parametrize("poor_daemon", ["flod"], indirect=True)
 def test_whatever_the_daemon_answers_the_next_run_goes_on(
     node: Path, daemon: FakeDaemon, opened: Open, kind: str, method: str
 ) -> None:
@@ -228,7 +166,7 @@ def test_a_daemon_that_is_down_is_said_and_nothing_is_lost(
     verify(node, opened)
 
 
-@pytest.mark.parametrize("daemon", ["flod"], indirect=True)
+@pytest.mark.parametrize("poor_daemon", ["flod"], indirect=True)
 def test_a_wrong_password_publishes_nothing(node: Path, daemon: FakeDaemon) -> None:
     with (
         open_ledger(node, daemon, password="wrong") as ledger,
@@ -240,7 +178,7 @@ def test_a_wrong_password_publishes_nothing(node: Path, daemon: FakeDaemon) -> N
     assert list_open(node) == []
 
 
-@pytest.mark.parametrize("daemon", ["flod"], indirect=True)
+@pytest.mark.parametrize("poor_daemon", ["flod"], indirect=True)
 def test_a_daemon_of_another_network_gets_nothing(
     node: Path, daemon: FakeDaemon
 ) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,68 +18,30 @@ from etdb.index.follow import follow
 from etdb.lab.folder import read_dataset
 from etdb.ledger.base import Ledger
 from etdb.ledger.flo.block import COIN_SAT
-from etdb.ledger.flo.coinbook import CoinBook
-from etdb.ledger.flo.daemon import DaemonLedger
-from etdb.ledger.flo.delivery import Pace
 from etdb.ledger.flo.params import REGTEST
-from etdb.ledger.flo.rpc import Rpc
-from etdb.ledger.flo.script import pay_to
 from etdb.ledger.flo.tx import Transaction
 from etdb.publish.journal import Journal
-from etdb.record.signing import hash160
 from etdb.testing.crash import (
     PUBLISHER,
     SCENARIOS,
     SIDS,
-    WALLET,
     Scenario,
-    make_datasets,
     publish,
     resume,
     verify_at_rest,
     verify_said_once,
 )
-from etdb.testing.daemon import LOGIN, Dialect, FakeDaemon
+from etdb.testing.daemon import FakeDaemon
 from etdb.testing.publishing import Killed, Watch, Watcher, ignore, open_publisher
+from etdb.testing.restart import PUBLISH, SCRIPT, Open, list_open, verify
 
-SCRIPT = pay_to(hash160(WALLET.public_key))
-PUBLISH = SCENARIOS["publish"]
 MANY = 16
 
-Open = Callable[[], contextlib.AbstractContextManager[DaemonLedger]]
-
-
-@pytest.fixture(params=["flod", "fcoin"])
-def daemon(request: pytest.FixtureRequest) -> Iterator[FakeDaemon]:
-    """A daemon of either kind, without coins of ours."""
-    dialect: Dialect = request.param
-    with FakeDaemon(dialect) as running:
-        yield running
-
 
 @pytest.fixture
-def node(tmp_path: Path) -> Path:
-    """The folder that outlives a restart, with the datasets."""
-    folder = tmp_path / "node"
-    folder.mkdir()
-    make_datasets(folder)
-    return folder
-
-
-@pytest.fixture
-def opened(node: Path, daemon: FakeDaemon) -> Open:
-    """Open the ledger as a new process does."""
-
-    @contextlib.contextmanager
-    def open_ledger() -> Iterator[DaemonLedger]:
-        coins = CoinBook.open(node / "coins.sqlite", SCRIPT, REGTEST.info(0).id)
-        rpc = Rpc(daemon.url, *LOGIN)
-        with DaemonLedger.open(
-            rpc, REGTEST, coins=coins, key=WALLET, pace=Pace(0.3)
-        ) as ledger:
-            yield ledger
-
-    return open_ledger
+def daemon(poor_daemon: FakeDaemon) -> FakeDaemon:
+    """A daemon of either kind: each test gives it coins as it needs them."""
+    return poor_daemon
 
 
 def publish_later(node: Path, ledger: Ledger) -> None:
@@ -98,7 +59,7 @@ def settle(node: Path, daemon: FakeDaemon, opened: Open) -> None:
         chain.mine()
     with opened() as ledger:
         resume(node, ledger)
-    assert Journal(node / "journal").list_open() == []
+    assert list_open(node) == []
 
 
 def begin(scenario: Scenario, node: Path, daemon: FakeDaemon, opened: Open) -> None:
@@ -139,13 +100,11 @@ def test_a_settled_statement_that_is_lost_stands_once_in_the_end(
     again = Journal(node / "journal").list_kept()
     assert [entry.transactions for entry in again] == [e.transactions for e in kept]
     settle(node, daemon, opened)
-    with opened() as ledger:
-        verify_said_once(scenario, ledger, node.parent)
-        verify_at_rest(node, ledger)
+    verify(node, opened, scenario)
 
 
 @pytest.mark.parametrize("is_dropped", [False, True], ids=["waiting again", "dropped"])
-@pytest.mark.parametrize("daemon", ["flod"], indirect=True)
+@pytest.mark.parametrize("poor_daemon", ["flod"], indirect=True)
 def test_once_forgotten_it_would_be_published_twice_or_never_sent_again(
     node: Path, daemon: FakeDaemon, opened: Open, *, is_dropped: bool
 ) -> None:
@@ -166,7 +125,7 @@ def test_once_forgotten_it_would_be_published_twice_or_never_sent_again(
         verify_said_once(PUBLISH, ledger, node.parent)
 
 
-@pytest.mark.parametrize("daemon", ["flod"], indirect=True)
+@pytest.mark.parametrize("poor_daemon", ["flod"], indirect=True)
 def test_it_is_forgotten_when_no_reorganisation_reaches_it(
     node: Path, daemon: FakeDaemon, opened: Open
 ) -> None:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from etdb.errors import ConfigError
 from etdb.identity import Address
 from etdb.index.followed import Known
 from etdb.ledger.base import LedgerInfo
-from etdb.ledger.flo.coinbook import CoinBook
-from etdb.ledger.flo.daemon import DaemonLedger, DaemonStatus
 from etdb.ledger.flo.fee import fee_sat, records_left
 from etdb.ledger.flo.params import NETWORKS
-from etdb.ledger.flo.rpc import Rpc
 from etdb.ledger.flo.script import pay_to
 from etdb.record.parts import MAX_MESSAGE_BYTES
 from etdb.record.signing import PrivateKey, hash160
 from etdb.settings import LedgerSettings
+
+if TYPE_CHECKING:
+    from etdb.ledger.flo.daemon import DaemonLedger, DaemonStatus
 
 _USUAL_PARTS = 4
 
@@ -36,6 +36,11 @@ def open_daemon(
     Nothing is asked of the daemon yet. Raises ConfigError, InvalidDataError
     for what is no address of a daemon.
     """
+    # What most nodes do not have.
+    from etdb.ledger.flo.coinbook import CoinBook  # noqa: PLC0415 - loads coins
+    from etdb.ledger.flo.daemon import DaemonLedger  # noqa: PLC0415 - loads scanning
+    from etdb.ledger.flo.rpc import Rpc  # noqa: PLC0415 - loads http.client
+
     info = _info(chosen)
     rpc = Rpc(chosen.url, chosen.user, _password(folder, chosen))
     coins = CoinBook.open(

@@ -27,7 +27,6 @@ from etdb.index import follow, queries
 from etdb.index.db import Index, find_tip
 from etdb.index.followed import FollowedLedgers, verify_whole
 from etdb.index.hosts import list_hosts
-from etdb.index.oip.oipd import OipIndex
 from etdb.ledger.base import Ledger, LedgerReader
 from etdb.ledger.flo.local import EmbeddedChain
 from etdb.newnode import EMPTY_FOLDERS, make_folder
@@ -231,6 +230,8 @@ class Node:
 
     def site(self) -> Site:
         """What the web server serves."""
+        from etdb.index.oip.oipd import OipIndex  # noqa: PLC0415 - loads luqum
+
         return Site(
             catalogue=IndexCatalogue(self.index),
             store=self.store,

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from etdb.cli import EXIT_CODES, INTERRUPTED, SOME_FAILED
+from etdb.cli import EXIT_CODES, INTERRUPTED, SOME_FAILED, collect_rarely
 from etdb.cli.options import Peer, open_peer
 from etdb.cli.sourcing import opened_finder
 from etdb.cli.terminal import TerminalProgress, confirm, count, human_size, say
@@ -64,6 +64,7 @@ class Asked:
 
 def main() -> NoReturn:
     """Run the command and end with its exit status, as `etdb` does."""
+    collect_rarely()
     try:
         is_whole = run(parse_words(sys.argv[1:]))
     except EtdbError as error:

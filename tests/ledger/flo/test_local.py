@@ -314,6 +314,19 @@ def test_one_wrong_transaction_stops_the_whole_group(chain: EmbeddedChain) -> No
     assert chain.tip().height == 110
 
 
+def test_what_we_signed_is_taken_as_ours_only_while_it_is_the_same(
+    chain: EmbeddedChain,
+) -> None:
+    ours = chain.compose(b"ours")
+    altered = replace(Transaction.parse(ours.raw), flo_data=b"altered").encode()
+
+    with pytest.raises(InvalidDataError, match="not signed"):
+        chain.send([replace(ours, raw=altered)])
+
+    chain.send([ours])
+    assert carried_by(chain, 111)[1:] == [b"ours"]
+
+
 def test_a_block_is_later_than_its_parent_whatever_the_clock_says(
     tmp_path: Path, keys: Any
 ) -> None:

@@ -65,6 +65,12 @@ class _Keys(NamedTuple):
     wallet: Wallet
 
 
+class _Offered(NamedTuple):
+    transaction: Transaction
+    is_ours: bool
+    """Signed by this process, whose signatures need not be looked at."""
+
+
 class _Accepted(NamedTuple):
     transaction: Transaction
     fee_sat: int
@@ -85,6 +91,7 @@ class EmbeddedChain:
         self._mutex = threading.Lock()
         self._coins = Coins()
         self._mined: set[bytes] = set()
+        self._composed: dict[SignedTransaction, Transaction] = {}
         self._settled_height = 0
 
     @classmethod
@@ -210,9 +217,11 @@ class EmbeddedChain:
         with self._mutex:
             self._settle()
             transaction = keys.wallet.compose(data)
-        return SignedTransaction(
+        signed = SignedTransaction(
             transaction.txid, transaction.encode(), fee_sat(len(data))
         )
+        self._composed[signed] = transaction
+        return signed
 
     def send(self, transactions: Sequence[SignedTransaction]) -> None:
         """Mine what is not in a block yet, in this order, as one commit group.
@@ -222,7 +231,9 @@ class EmbeddedChain:
         transaction is wrong, UnavailableError where the disk refuses or the
         clock is behind the chain, NotAllowedError without keys.
         """
-        self._mine([Transaction.parse(item.raw) for item in transactions])
+        self._mine([self._offered(item) for item in transactions])
+        for item in transactions:
+            self._composed.pop(item, None)
 
     def verify(self) -> None:
         """Every block from the first: links, work, roots, signatures (R8, R9).
@@ -233,13 +244,19 @@ class EmbeddedChain:
         for height in range(1, self.tip().height + 1):
             inspector.verify_next(self._file.block(height))
 
-    def _mine(self, transactions: Sequence[Transaction]) -> None:
+    def _offered(self, item: SignedTransaction) -> _Offered:
+        composed = self._composed.get(item)
+        if composed is not None:
+            return _Offered(composed, is_ours=True)
+        return _Offered(Transaction.parse(item.raw), is_ours=False)
+
+    def _mine(self, offered: Sequence[_Offered]) -> None:
         keys = self._writing_keys()
         with self._mutex:
             self._settle()
             blocks: list[FloBlock] = []
             parent = self._file.header(self._settled_height)
-            for filled in _iter_filled(self._accept(transactions)):
+            for filled in _iter_filled(self._accept(offered)):
                 height = self._settled_height + len(blocks) + 1
                 fees_sat = sum(item.fee_sat for item in filled)
                 draft = Draft(
@@ -256,17 +273,17 @@ class EmbeddedChain:
                 self._take(block)
             self._offer_coins()
 
-    def _accept(self, transactions: Sequence[Transaction]) -> list[_Accepted]:
+    def _accept(self, offered: Sequence[_Offered]) -> list[_Accepted]:
         """Those that are new, each with its fee; all of them may be mined."""
         coins = Coins(self._coins)
         height = self._settled_height + 1
         accepted: dict[bytes, _Accepted] = {}
-        for transaction in transactions:
+        for transaction, is_ours in offered:
             txid_bytes = transaction.txid_bytes
             if txid_bytes in self._mined or txid_bytes in accepted:
                 continue
             verify_standard(transaction)
-            fee = coins.verify_spend(transaction, height)
+            fee = coins.verify_spend(transaction, height, is_signed=is_ours)
             coins.apply(transaction, height)
             accepted[txid_bytes] = _Accepted(transaction, fee)
         return list(accepted.values())

@@ -16,14 +16,14 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Literal, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any, Literal
 
 from etdb.errors import InvalidDataError
 from etdb.ledger.flo.block import COIN_SAT
 from etdb.ledger.flo.fee import LEAST_SAT_PER_KB
 from etdb.ledger.flo.tx import Transaction
+from etdb.testing.loopback import LoopbackServer
 from etdb.testing.mining import FloChain, RefusedError
 
 Dialect = Literal["flod", "fcoin"]
@@ -54,12 +54,13 @@ class Fault:
     """How many requests are spoilt."""
 
 
-class FakeDaemon:
+class FakeDaemon(LoopbackServer):
     """Serves from a thread while the block lasts, at a free port."""
 
     def __init__(
         self, dialect: Dialect = "flod", chain: FloChain | None = None
     ) -> None:
+        super().__init__(_Answer)
         self.dialect: Dialect = dialect
         self.chain = chain or FloChain(has_data_limit=dialect == "flod")
         self.faults: list[Fault] = []
@@ -67,26 +68,7 @@ class FakeDaemon:
         """The methods that each request called, in order."""
         self.lock = threading.RLock()
         """Hold it while the chain is used beside the running daemon."""
-        self.stopped = threading.Event()
         self._undecided: list[Transaction] = []
-        self._server = _Server(self)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stopped.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
     @contextlib.contextmanager
     def using(self) -> Iterator[FloChain]:
@@ -178,25 +160,14 @@ class FakeDaemon:
         self._undecided.clear()
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(self, daemon: FakeDaemon) -> None:
-        super().__init__(("127.0.0.1", 0), _Answer)
-        self.fake = daemon
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that went away is no news."""
-
-
 class _Answer(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    server: _Server
+    server: FakeDaemon
 
     def do_POST(self) -> None:
         """Answer one call or a batch, rightly or with the next fault."""
-        fake = self.server.fake
+        fake = self.server
         body = self.rfile.read(int(self.headers["Content-Length"]))
         token = base64.b64encode(":".join(LOGIN).encode()).decode()
         if self.headers["Authorization"] != f"Basic {token}":
@@ -224,7 +195,7 @@ class _Answer(BaseHTTPRequestHandler):
             kind = fault.kind
         result = error = None
         try:
-            result = self.server.fake.answer(method, call["params"])
+            result = self.server.answer(method, call["params"])
         except RefusedError as exc:
             error = {"code": exc.code, "message": exc.message}
         if fault is not None and kind == "lie":
@@ -251,7 +222,7 @@ class _Answer(BaseHTTPRequestHandler):
             self._pour(fault.at)
         elif fault.kind in {"lost", "stalled"}:
             if fault.kind == "stalled":
-                self.server.fake.stopped.wait()
+                self.server.stopped.wait()
             self.close_connection = True
         else:
             self._send(200, json.dumps(_altered(fault.kind, answer)).encode())

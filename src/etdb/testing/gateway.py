@@ -15,14 +15,14 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
 from urllib.parse import urlsplit
 
 from etdb.errors import NotFoundError
 from etdb.identity import CID
 from etdb.store.verified import BlockSource, file_size, iter_chunks, read_chunk
+from etdb.testing.loopback import LoopbackServer
 
 PIECE_BYTES = 64 * 1024
 _BURST_S = 0.1
@@ -47,7 +47,7 @@ class Fault:
     to: str = ""
 
 
-class FakeGateway:
+class FakeGateway(LoopbackServer):
     """Serves from a thread while the block lasts, at a free port."""
 
     def __init__(
@@ -59,33 +59,15 @@ class FakeGateway:
         answers: Mapping[str, Any] | None = None,
     ) -> None:
         """`answers`: JSON values by path; `rate_bytes_s`: of all answers in sum."""
+        super().__init__(_Answer)
         self.blocks = blocks
         self.faults = list(faults)
         self.answers = dict(answers or {})
         self.requests: list[str] = []
         """Path, query and range of every request, in order."""
-        self.stopped = threading.Event()
         self.lock = threading.Lock()
         self._rate_bytes_s = rate_bytes_s
         self._next_s = time.monotonic()
-        self._server = _Server(self)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stopped.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
     def find_fault(self, url: str) -> Fault | None:
         """The first fault with answers left to spoil."""
@@ -109,28 +91,17 @@ class FakeGateway:
         self.stopped.wait(wait_s)
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(self, gateway: FakeGateway) -> None:
-        super().__init__(("127.0.0.1", 0), _Answer)
-        self.gateway = gateway
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that went away is no news."""
-
-
 class _Answer(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = -1
-    server: _Server
+    server: FakeGateway
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
 
     def do_GET(self) -> None:
         """One answer, spoilt if a fault says so."""
-        gateway = self.server.gateway
+        gateway = self.server
         asked = self.headers.get("Range", "")
         with gateway.lock:
             gateway.requests.append(f"{self.path} {asked}".rstrip())
@@ -146,7 +117,7 @@ class _Answer(BaseHTTPRequestHandler):
             self._send(404, {}, iter([b"none"]), 4)
 
     def _serve(self, fault: Fault, asked: str) -> None:
-        gateway = self.server.gateway
+        gateway = self.server
         url = urlsplit(self.path)
         if self.path in gateway.answers or url.path in gateway.answers:
             found = gateway.answers.get(self.path, gateway.answers.get(url.path))
@@ -164,7 +135,7 @@ class _Answer(BaseHTTPRequestHandler):
         self._serve_file(cid, fault, asked)
 
     def _serve_file(self, cid: CID, fault: Fault, asked: str) -> None:
-        size = file_size(self.server.gateway.blocks, cid)
+        size = file_size(self.server.blocks, cid)
         if not asked or fault.kind == "whole":
             self._send(200, {}, self._pieces(cid, 0, size), size, fault)
             return
@@ -176,7 +147,7 @@ class _Answer(BaseHTTPRequestHandler):
         self._send(206, headers, self._pieces(cid, start, stop), stop - start, fault)
 
     def _pieces(self, cid: CID, start: int, stop: int) -> Iterator[bytes]:
-        blocks = self.server.gateway.blocks
+        blocks = self.server.blocks
         for chunk in iter_chunks(blocks, cid, start, stop):
             data = memoryview(read_chunk(blocks, chunk))
             part = data[max(0, start - chunk.offset) : stop - chunk.offset]
@@ -203,7 +174,7 @@ class _Answer(BaseHTTPRequestHandler):
         self.end_headers()
         sent = 0
         for piece in pieces:
-            self.server.gateway.pace(len(piece))
+            self.server.pace(len(piece))
             if not self._send_piece(piece, sent, fault):
                 self.close_connection = True
                 return
@@ -228,8 +199,8 @@ class _Answer(BaseHTTPRequestHandler):
             for byte in piece[place:]:
                 self.wfile.write(bytes([byte]))
                 self.wfile.flush()
-                if self.server.gateway.stopped.wait(0.01):
+                if self.server.stopped.wait(0.01):
                     break
         if fault.kind == "stall":
-            self.server.gateway.stopped.wait()
+            self.server.stopped.wait()
         return False

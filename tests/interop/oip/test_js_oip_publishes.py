@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -34,6 +34,7 @@ from etdb.ledger.flo.script import pay_to
 from etdb.ledger.flo.tx import Transaction
 from etdb.record.signing import TEST_P2PKH, PrivateKey, hash160
 from etdb.testing.catalogue import MemoryCatalogue
+from etdb.testing.loopback import LoopbackServer
 from etdb.testing.mining import FloChain
 from etdb.testing.records import DIRECTORY
 from etdb.testing.store import MemoryStore
@@ -127,15 +128,8 @@ def serving(wallet: Wallet) -> Iterator[int]:
         def log_message(self, format: str, *args: object) -> None:
             """Nothing is written."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with LoopbackServer(Answer) as server:
+        yield server.server_port
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ A source is never believed: whoever draws on one hashes what it gives.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from types import TracebackType
 from typing import Protocol, Self
 
 from etdb.errors import InvalidDataError, UnavailableError
@@ -89,12 +88,7 @@ class HttpSource:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def get_block(self, cid: CID, *, may_wait: bool = True) -> bytes:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from etdb.identity import CID
+from etdb.identity import CID, DAG_PB
 from etdb.index.db import Index
 from etdb.index.hosts import MAX_GATEWAYS, list_hosts
 from etdb.record.oip042 import wrap
@@ -17,6 +17,8 @@ from etdb.testing.records import DIRECTORY, SIGNED_AT, Author
 
 ROOT = CID.parse(DIRECTORY)
 OTHER = CID.parse("bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy")
+OLD = str(CID(0, DAG_PB, b"o" * 32))
+UNKNOWN = CID(0, DAG_PB, b"u" * 32)
 
 
 def registered(author: Author, info: object) -> str:
@@ -46,6 +48,24 @@ def test_each_publisher_of_a_dataset_says_who_has_it(
     assert sorted(list_hosts(index, ROOT)) == sorted([*urls, "no address"])
     assert sorted(list_hosts(index, ROOT.to_v1())) == sorted([*urls, "no address"])
     assert list_hosts(index, OTHER) == []
+
+
+def test_each_file_of_a_dataset_is_where_the_dataset_is(
+    ledger: MemoryLedger, make_index: Callable[..., Index], author: Author
+) -> None:
+    url, files = "https://one.example", {"a.mrc": str(OTHER), "raw/b.st": OLD}
+    details = {"fileInfo": {name: {"cid": cid} for name, cid in files.items()}}
+    rows = [{"fname": name, "fsize": 1} for name in files]
+    storage = {"network": "ipfs", "location": DIRECTORY, "files": rows}
+    ledger.mine(
+        author.publish(author.artifact(details, storage=storage)),
+        registered(author, {"gateways": [url]}),
+    )
+    index = make_index(ledger)
+
+    for cid in (ROOT, OTHER, CID.parse(OLD), CID.parse(OLD).to_v1()):
+        assert list_hosts(index, cid) == [url]
+    assert list_hosts(index, UNKNOWN) == []
 
 
 @pytest.mark.parametrize("info", [{}, {"gateways": "x"}, {"gateways": {}}, {"url": 1}])

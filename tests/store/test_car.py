@@ -39,7 +39,7 @@ Cars = Callable[[str], CarFile]
 
 @pytest.fixture
 def cars(shared: Path) -> Cars:
-    return lambda name: CarFile(shared / "vectors" / "ipfs-cars" / name)
+    return lambda name: CarFile.read(shared / "vectors" / "ipfs-cars" / name)
 
 
 def _cids(
@@ -76,7 +76,7 @@ def test_the_header_names_the_root_and_is_read_by_others(tmp_path: Path) -> None
     path = tmp_path / "one.car"
     path.write_bytes(encode_header(cid))
 
-    assert CarFile(path).roots == (cid,)
+    assert CarFile.read(path).roots == (cid,)
 
 
 def test_the_path_comes_first_then_the_content(cars: Cars) -> None:

@@ -70,7 +70,7 @@ def _read(
 
 @pytest.fixture
 def cars(shared: Path) -> Callable[[str], CarFile]:
-    return lambda name: CarFile(shared / "vectors" / "ipfs-cars" / name)
+    return lambda name: CarFile.read(shared / "vectors" / "ipfs-cars" / name)
 
 
 @pytest.mark.parametrize("profile", [TINY, TINY_WRAPPED, UNIXFS_V0_2015])

@@ -530,7 +530,7 @@ def _read_all(client: httpx.Client, path: str) -> tuple[bytes, bool]:
 def test_the_public_conformance_content_is_served(
     serve_site: ServeSite, shared: Path, archive: str, path: str, size: int
 ) -> None:
-    car = CarFile(shared / "vectors" / "ipfs-cars" / archive)
+    car = CarFile.read(shared / "vectors" / "ipfs-cars" / archive)
     public = serve_site(store=Verified(car))
     root = car.roots[0]
 
@@ -544,7 +544,7 @@ def test_a_name_with_percent_signs_in_it_is_reached(
     serve_site: ServeSite, shared: Path
 ) -> None:
     archive = "dir-with-percent-encoded-filename.car"
-    car = CarFile(shared / "vectors" / "ipfs-cars" / archive)
+    car = CarFile.read(shared / "vectors" / "ipfs-cars" / archive)
     public = serve_site(store=Verified(car))
     listing = public.get(f"/ipfs/{car.roots[0]}/").text
     (name,) = re.findall(rf'href="/ipfs/{car.roots[0]}/([^"]+)"', listing)
@@ -553,7 +553,7 @@ def test_a_name_with_percent_signs_in_it_is_reached(
 
     assert "%25" in name
     assert answer.status_code == 200
-    assert answer.headers["x-ipfs-path"] == f"/ipfs/{car.roots[0]}/{name}"
+    assert "x-ipfs-path" not in answer.headers
 
 
 def test_a_newline_at_the_end_of_a_name_is_part_of_it(serve_site: ServeSite) -> None:

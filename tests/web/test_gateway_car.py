@@ -63,7 +63,7 @@ def test_a_dataset_is_fetched_as_one_car(
     answer = gateway.get(f"/ipfs/{tree.root}?format=car")
     path = tmp_path / "dataset.car"
     path.write_bytes(answer.content)
-    car = CarFile(path)
+    car = CarFile.read(path)
 
     assert car.roots == (tree.root,)
     assert answer.content == b"".join(iter_car(store, tree.root))
@@ -303,7 +303,7 @@ def test_a_car_cut_anywhere_gives_no_wrong_block(
     path.write_bytes(data[:at])
 
     try:
-        car = CarFile(path)
+        car = CarFile.read(path)
     except InvalidDataError:
         return
     for cid, block in car.iter_blocks():

@@ -18,14 +18,15 @@ MAX_GATEWAYS = 8
 """Of one publisher."""
 
 
-def list_hosts(index: Index, root: CID) -> list[str]:
-    """URLs of gateways that are said to have the dataset of a CID, each once.
+def list_hosts(index: Index, cid: CID) -> list[str]:
+    """URLs of gateways that are said to have a dataset or a file, each once.
 
-    What publishers have registered now, of records that are listed; as text
-    that nobody has checked.
+    What publishers have registered now, of records that are listed and name the
+    CID; as text that nobody has checked. No record names the blocks in a file,
+    or a folder in a dataset: who has those is asked by the CID of the whole.
     """
     found = queries.search(
-        index, f"cid:{root}", sort="oldest", limit=MAX_PUBLISHERS, after=None
+        index, f"cid:{cid}", sort="oldest", limit=MAX_PUBLISHERS, after=None
     )
     addresses = dict.fromkeys(one["publisher"]["address"] for one in found.results)
     urls = (url for one in addresses for url in _registered(index, Address(one)))

@@ -7,24 +7,21 @@ that `Verified` has something to do.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from etdb.errors import InvalidDataError, NotFoundError
 from etdb.identity import CID, decode_varint
-
-_ROOTS = b"\xa2eroots"
-_ROOT_HEAD = 5
-"""Tag 42, a byte string, its length, a zero byte; then the CID."""
+from etdb.store.dagcbor import parse_dagcbor
+from etdb.testing.store import MemoryStore
 
 
 class CarFile:
-    """The blocks of a CAR file, by CID."""
+    """The blocks of a CAR, by CID."""
 
-    def __init__(self, path: Path) -> None:
-        data = path.read_bytes()
+    def __init__(self, data: bytes) -> None:
         size, start = decode_varint(data)
-        _verify_fits(start + size, data)
+        _verify_fits(start + size, len(data))
         self.roots = _parse_roots(data[start : start + size])
         self._blocks: dict[bytes, bytes] = {}
         self._sections: list[tuple[CID, bytes]] = []
@@ -32,10 +29,20 @@ class CarFile:
         while position < len(data):
             size, start = decode_varint(data, position)
             position = start + size
-            _verify_fits(position, data)
-            cid, begin = CID.read(data[:position], start)
+            _verify_fits(position, len(data))
+            cid, begin = CID.read(data, start)
+            _verify_fits(begin, position)
             self._blocks[cid.digest] = data[begin:position]
             self._sections.append((cid, data[begin:position]))
+
+    @classmethod
+    def read(cls, path: Path) -> CarFile:
+        """One that lies on disk. Raises InvalidDataError."""
+        try:
+            return cls(path.read_bytes())
+        except InvalidDataError as exc:
+            msg = f"{path.name}: {exc.message}"
+            raise InvalidDataError(msg) from exc
 
     def get_block(self, cid: CID) -> bytes:
         """The block. Raises NotFoundError."""
@@ -44,20 +51,28 @@ class CarFile:
         return self._blocks[cid.digest]
 
     def iter_blocks(self) -> Iterator[tuple[CID, bytes]]:
-        """Every block, under the CID it stands in the file with."""
+        """Every section, under the CID it stands in the file with."""
         return iter(self._sections)
 
 
-def _verify_fits(end: int, data: bytes) -> None:
-    if end > len(data):
-        msg = f"a CAR file that is cut: {end} bytes expected, {len(data)} there"
+def read_store(paths: Iterable[Path]) -> MemoryStore:
+    """A store that holds the blocks of CAR files."""
+    store = MemoryStore()
+    for path in paths:
+        for cid, block in CarFile.read(path).iter_blocks():
+            store.put(cid, block)
+    return store
+
+
+def _verify_fits(end: int, limit: int) -> None:
+    if end > limit:
+        msg = f"a CAR file that is cut: {end} bytes expected, {limit} there"
         raise InvalidDataError(msg)
 
 
 def _parse_roots(header: bytes) -> tuple[CID, ...]:
-    assert header.startswith(_ROOTS)
-    roots, position = [], len(_ROOTS) + 1
-    for _ in range(header[len(_ROOTS)] & 0x1F):
-        cid, position = CID.read(header, position + _ROOT_HEAD)
-        roots.append(cid)
-    return tuple(roots)
+    value = parse_dagcbor(header)
+    if not isinstance(value, dict) or value.get("version") != 1:
+        msg = "not a CAR file of version 1"
+        raise InvalidDataError(msg)
+    return tuple(value.get("roots") or ())

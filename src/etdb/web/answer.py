@@ -41,7 +41,7 @@ def headers_of(request: Request, wanted: Wanted, place: Place) -> dict[str, str]
     roots = [*map(str, place.walk.passed)]
     headers = {
         **header.GATEWAY_CORS,
-        "X-Ipfs-Path": requested_path(request),
+        **_names(request, wanted, roots[0]),
         "X-Ipfs-Roots": ",".join(roots),
         "Cache-Control": IMMUTABLE,
         # One address gives a page, a block or a CAR: caches must not mix them.
@@ -49,12 +49,28 @@ def headers_of(request: Request, wanted: Wanted, place: Place) -> dict[str, str]
         header.CSP: header.CONTENT_POLICY,
     }
     if place.is_listing:
-        headers["ETag"] = f'"DirIndex-etdb1_CID-{roots[-1]}"'
+        headers["ETag"] = f'"DirIndex-etdb2_CID-{roots[-1]}"'
         headers["Cache-Control"] = LISTING_AGE
         headers[header.CSP] = header.LISTING_POLICY
         return headers
     headers.update(_BY_FORM[wanted.form](wanted, place, roots[-1]))
     return headers
+
+
+def _names(request: Request, wanted: Wanted, root: str) -> dict[str, str]:
+    """What was asked for, by IPIP-548: a URI, spelt in one way, and a path.
+
+    The older X-Ipfs-Path is left out where a header cannot say it.
+    """
+    path = request.scope["path"]
+    steps = (f"/{quote(step, safe='')}" for step in wanted.steps)
+    end = "/" if path.endswith("/") else ""
+    if wanted.root.version == 0:
+        root = str(wanted.root.to_v1())
+    names = {"Ipfs-Uri": f"ipfs://{root}{''.join(steps)}{end}"}
+    if path.isascii() and path.isprintable() and not path.endswith(" "):
+        names["X-Ipfs-Path"] = path
+    return names
 
 
 def _file_headers(wanted: Wanted, place: Place, cid: str) -> dict[str, str]:
@@ -102,6 +118,7 @@ def _tar_headers(wanted: Wanted, _place: Place, cid: str) -> dict[str, str]:
 
 _BY_FORM = {
     Form.FILE: _file_headers,
+    Form.CONTENT: _file_headers,
     Form.RAW: _raw_headers,
     Form.CAR: _car_headers,
     Form.TAR: _tar_headers,

@@ -54,7 +54,7 @@ class Gateway:
 
     @property
     def routes(self) -> list[BaseRoute]:
-        """Plain ones: a client that takes blocks one by one asks a thousand times."""
+        """Every path below /ipfs/."""
         paths = ("/ipfs/{cid}", "/ipfs/{cid}/{path:path}")
         methods = ["GET", "HEAD", "OPTIONS"]
         return [Route(path, self.serve, methods=methods) for path in paths]
@@ -96,7 +96,10 @@ class Gateway:
         if wanted.form is Form.RAW:
             block = self._store.get_block(end.cid)
             return Place(end, end.cid, size_bytes=len(block), block=block)
-        if end.cid.codec not in (RAW, DAG_PB):
+        is_file = end.cid.codec in (RAW, DAG_PB)
+        if wanted.form is Form.CONTENT:
+            is_file = is_file and not self._is_directory(end.cid)
+        if not is_file:
             raise HTTPException(406, f"{end.cid} is not a file; ask with ?format=raw")
         return self._find_directory(end) or self._find_file(end)
 

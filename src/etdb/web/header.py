@@ -19,7 +19,7 @@ GATEWAY_CORS = {
     "Access-Control-Allow-Methods": "GET, HEAD, OPTIONS",
     "Access-Control-Allow-Headers": "Content-Type, Range, User-Agent, X-Requested-With",
     "Access-Control-Expose-Headers": (
-        "Content-Length, Content-Range, X-Chunked-Output, X-Ipfs-Path, "
+        "Content-Length, Content-Range, Ipfs-Uri, X-Chunked-Output, X-Ipfs-Path, "
         "X-Ipfs-Roots, X-Stream-Output"
     ),
 }

@@ -1,8 +1,8 @@
 """/routing/v1: who has content, for IPFS clients that ask routers over HTTP.
 
 This node names itself for what it holds (delegated routing, IPIP-337), and
-for a dataset the gateways that its publishers have registered; as JSON or as a
-stream of lines, filtered as asked (IPIP-484).
+for a dataset or a file in one the gateways that its publishers have registered;
+as JSON or as a stream of lines, filtered as asked (IPIP-484).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Routing:
     ) -> None:
         """`addresses`: URLs or multiaddrs of this node's gateway.
 
-        `hosts` names the URLs of other gateways that are said to have a dataset.
+        `hosts` names the URLs of other gateways that are said to have a CID.
         """
         self._store = Checkable(store)
         self._hosts = hosts
@@ -80,7 +80,7 @@ class Routing:
         return _answer(request, kept, is_fixed=bool(self._addresses))
 
     def _list_elsewhere(self, cid: CID) -> list[Provider]:
-        """Who else is said to have a dataset; only what a multiaddr can say."""
+        """Who else is said to have it; only what a multiaddr can say."""
         try:
             urls = self._hosts(cid)
         except EtdbError:

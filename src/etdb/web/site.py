@@ -90,7 +90,7 @@ class Site:
     addresses: Sequence[str] = ()
     """Where others reach this site's gateway: URLs or multiaddrs."""
     hosts: Callable[[CID], Sequence[str]] = lambda _cid: ()
-    """URLs of other gateways that are said to have the dataset of a CID."""
+    """URLs of other gateways that are said to have the dataset or file of a CID."""
     max_streams: int = 128
     """How many downloads may be under way at once; of one block, twice as many."""
     oip: OipIndex | None = None

@@ -7,9 +7,10 @@ the parameters of its media type (IPIP-412).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from urllib.parse import unquote_to_bytes
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -33,6 +34,8 @@ class Form(Enum):
 
     FILE = "file"
     """A file, a page of a directory, or the index.html in it."""
+    CONTENT = "content"
+    """A file and nothing else."""
     RAW = "raw"
     """One block."""
     CAR = "car"
@@ -48,6 +51,8 @@ _CAR_PARAMETERS = {"version": ("1",), "order": ("dfs", "unk"), "dups": ("n", "y"
 """What may be asked of a CAR; the first is what is given unasked."""
 _NO_CAR = CarOptions()
 _FORMATS: Mapping[str, Form] = {form.value: form for form in _TYPES.values()}
+_CONTENTS = ("json", "cbor")
+"""Formats of what files hold; nothing is turned into them (IPIP-524)."""
 
 
 @dataclass(frozen=True)
@@ -87,12 +92,34 @@ def parse_wanted(request: Request) -> Wanted:
     return Wanted(
         root=root,
         # Routes take a path to end before a newline that is its last character.
-        path="/".join(request.scope["path"].split("/")[3:]),
+        path=_resolved(request.scope["path"].split("/")[3:]),
         form=form,
-        filename=query.get("filename", ""),
+        filename=_once_decoded(query.get("filename", "")),
         is_download=query.get("download") == "true",
         car=_parse_car(request) if form is Form.CAR else _NO_CAR,
     )
+
+
+def _resolved(names: Sequence[str]) -> str:
+    """The path without its "." and ".."; a step above the root stays, for a 404."""
+    path: list[str] = []
+    for name in names:
+        if name == ".." and path and path[-1] != "..":
+            path.pop()
+        elif name not in ("", "."):
+            path.append(name)
+    return "/".join(path)
+
+
+def _once_decoded(name: str) -> str:
+    """A name that was encoded twice, as in the links of gateways' listings."""
+    if not name.isascii():
+        return name
+    decoded = unquote_to_bytes(name)
+    try:
+        return decoded.decode("utf-8")
+    except UnicodeDecodeError:
+        return name
 
 
 def is_cached_only(request: Request) -> bool:
@@ -103,6 +130,8 @@ def is_cached_only(request: Request) -> bool:
 
 def _find_form(request: Request) -> Form:
     name = request.query_params.get("format")
+    if name in _CONTENTS:
+        return Form.CONTENT
     if name:
         if name not in _FORMATS:
             raise _not_offered(name)

@@ -17,7 +17,7 @@ import pytest
 
 from etdb import durable
 from etdb.durable import MAX_ENTRY_BYTES, Log, lock, rename, replacing, write_bytes
-from etdb.errors import BrokenIndexError, ConflictError, UnavailableError
+from etdb.errors import ConflictError, DamagedFileError, UnavailableError
 
 FRAME_BYTES = 8
 
@@ -165,7 +165,7 @@ def test_damage_before_the_last_group_is_refused_and_nothing_is_cut(
     damaged[FRAME_BYTES + FRAME_BYTES] ^= 1
     path.write_bytes(damaged)
 
-    with pytest.raises(BrokenIndexError, match="damaged"):
+    with pytest.raises(DamagedFileError, match="damaged"):
         Log(path).read_new()
 
     assert path.read_bytes() == damaged
@@ -179,7 +179,7 @@ def test_a_file_that_became_shorter_is_refused(
     log.read_new()
     path.write_bytes(whole[:start])
 
-    with pytest.raises(BrokenIndexError, match="cut off"):
+    with pytest.raises(DamagedFileError, match="cut off"):
         log.read_new()
 
 
@@ -196,7 +196,7 @@ def test_reading_at_an_offset_without_an_entry_is_refused(path: Path) -> None:
     log = Log(path)
     [offset] = log.append([b"one"])
 
-    with pytest.raises(BrokenIndexError):
+    with pytest.raises(DamagedFileError):
         log.read_at(offset + 1)
 
 

@@ -21,7 +21,7 @@ from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
-from etdb.errors import BrokenIndexError, ConflictError, UnavailableError
+from etdb.errors import ConflictError, DamagedFileError, UnavailableError
 
 _FRAME = struct.Struct("<II")
 MAX_ENTRY_BYTES = 1 << 26
@@ -103,7 +103,7 @@ def sql_errors(path: Path, *, hint: str) -> Iterator[None]:
     """Turn SQLite's errors into ours; `hint` is what to do with a broken file.
 
     Raises UnavailableError where a full or locked disk may be tried again,
-    BrokenIndexError for all else.
+    DamagedFileError for all else.
     """
     try:
         yield
@@ -116,7 +116,7 @@ def sql_errors(path: Path, *, hint: str) -> Iterator[None]:
         ) from exc
     except sqlite3.DatabaseError as exc:
         msg = f"{path} is broken: {exc}"
-        raise BrokenIndexError(msg, hint=hint) from exc
+        raise DamagedFileError(msg, hint=hint) from exc
 
 
 class Log:
@@ -139,7 +139,7 @@ class Log:
         """(offset, entry) of every entry that is new since the last call.
 
         At most about 16 MiB of whole groups at a time: call again until
-        nothing comes. Raises BrokenIndexError where bytes that were written
+        nothing comes. Raises DamagedFileError where bytes that were written
         once are gone or changed, UnavailableError where the disk refuses.
         """
         if self._is_at_end():
@@ -262,9 +262,9 @@ class Log:
             raise self._damaged(self._end)
         return size - self._end
 
-    def _damaged(self, offset: int) -> BrokenIndexError:
+    def _damaged(self, offset: int) -> DamagedFileError:
         msg = f"{self.path} is damaged or cut off at byte {offset}"
-        return BrokenIndexError(msg, hint="restore the folder from a copy")
+        return DamagedFileError(msg, hint="restore the folder from a copy")
 
 
 def _frame(data: bytes) -> bytes:

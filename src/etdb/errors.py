@@ -14,7 +14,7 @@ absent, is someone down?
     ├─ NotAllowedError          valid, but not permitted
     ├─ UnavailableError         a service, a disk or a remote node; retrying may help
     ├─ ConflictError            already there, in use, or of another network
-    └─ BrokenIndexError         our own file is inconsistent
+    └─ DamagedFileError         our own file is inconsistent
 
 An error takes facts and makes its own sentence; the next step to take is its
 `hint`. `code` is stable and is what the API reports.
@@ -109,7 +109,7 @@ class ConflictError(EtdbError):
     code = "conflict"
 
 
-class BrokenIndexError(EtdbError):
+class DamagedFileError(EtdbError):
     """Our own index file contradicts itself or the ledger."""
 
-    code = "broken-index"
+    code = "damaged-file"

@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import select
 
 from etdb.errors import (
-    BrokenIndexError,
     ConflictError,
+    DamagedFileError,
     NotFoundError,
     UnavailableError,
 )
@@ -142,7 +142,7 @@ def test_an_index_cannot_be_made_where_there_is_no_folder(tmp_path: Path) -> Non
 def test_a_file_that_is_no_database_is_broken(tmp_path: Path) -> None:
     (tmp_path / "i.sqlite").write_bytes(b"not a database" * 100)
 
-    with pytest.raises(BrokenIndexError) as caught:
+    with pytest.raises(DamagedFileError) as caught:
         Index.open(tmp_path / "i.sqlite", [ONE])
 
     assert "rebuild" in caught.value.hint
@@ -155,7 +155,7 @@ def test_an_index_of_another_version_is_broken(tmp_path: Path) -> None:
     connection.execute("PRAGMA user_version = 99")
     connection.close()
 
-    with pytest.raises(BrokenIndexError, match="version"):
+    with pytest.raises(DamagedFileError, match="version"):
         Index.open(path, [ONE])
 
 

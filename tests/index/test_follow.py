@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from etdb.errors import (
-    BrokenIndexError,
+    DamagedFileError,
     NotFoundError,
     UnavailableError,
 )
@@ -514,7 +514,7 @@ def test_an_index_with_torn_pages_is_found_and_rebuilt(
     index.path.write_bytes(data)
 
     with (
-        pytest.raises(BrokenIndexError),
+        pytest.raises(DamagedFileError),
         Index.open(index.path, [ledger.info]) as broken,
     ):
         queries.search(broken, "vibrio")

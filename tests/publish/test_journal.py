@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from etdb.errors import BrokenIndexError, UnavailableError
+from etdb.errors import DamagedFileError, UnavailableError
 from etdb.identity import Address, Digest, Txid
 from etdb.ledger.base import SignedTransaction
 from etdb.ledger.flo.tx import OutPoint, Transaction, TxIn, TxOut
@@ -151,14 +151,14 @@ def test_an_entry_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 def test_a_damaged_entry_is_named_never_skipped(tmp_path: Path, text: str) -> None:
     (tmp_path / "1.json").write_text(text)
 
-    with pytest.raises(BrokenIndexError, match=r"1\.json is not a journal entry"):
+    with pytest.raises(DamagedFileError, match=r"1\.json is not a journal entry"):
         Journal(tmp_path).list_open()
 
 
 def test_bytes_that_are_no_text_are_named_too(tmp_path: Path) -> None:
     (tmp_path / "1.json").write_bytes(b"\xff\xfe")
 
-    with pytest.raises(BrokenIndexError, match=r"1\.json is not a journal entry"):
+    with pytest.raises(DamagedFileError, match=r"1\.json is not a journal entry"):
         Journal(tmp_path).list_open()
 
 
@@ -166,7 +166,7 @@ def test_an_entry_without_transactions_is_damaged(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     journal.open([replace(ENTRY, transactions=())])
 
-    with pytest.raises(BrokenIndexError):
+    with pytest.raises(DamagedFileError):
         Journal(tmp_path).list_open()
 
 
@@ -175,7 +175,7 @@ def test_an_entry_of_a_later_version_is_refused(tmp_path: Path) -> None:
     (file,) = tmp_path.iterdir()
     file.write_text(file.read_text().replace('"etdb-journal": 2', '"etdb-journal": 3'))
 
-    with pytest.raises(BrokenIndexError, match="this version"):
+    with pytest.raises(DamagedFileError, match="this version"):
         Journal(tmp_path).list_open()
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from etdb.errors import BrokenIndexError
+from etdb.errors import DamagedFileError
 from etdb.progress import Silent
 from etdb.store import check
 from etdb.store.catalogue import State
@@ -218,13 +218,13 @@ def test_a_rotten_node_of_the_store_is_said_to_be_one(
     with contextlib.closing(sqlite3.connect(tmp_path / "store.sqlite")) as db:
         db.execute("UPDATE nodes SET block = x'0a020801'")
         db.commit()
-    with pytest.raises(BrokenIndexError, match=r"b\.st"):
+    with pytest.raises(DamagedFileError, match=r"b\.st"):
         held.check()
 
     with contextlib.closing(sqlite3.connect(tmp_path / "store.sqlite")) as db:
         db.execute("DELETE FROM nodes")
         db.commit()
-    with pytest.raises(BrokenIndexError, match=r"b\.st"):
+    with pytest.raises(DamagedFileError, match=r"b\.st"):
         held.check()
 
 

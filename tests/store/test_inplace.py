@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from etdb.errors import (
-    BrokenIndexError,
     ConflictError,
+    DamagedFileError,
     InvalidDataError,
     NotFoundError,
     UnavailableError,
@@ -672,7 +672,7 @@ def test_a_file_that_is_no_store_is_refused(tmp_path: Path, content: bytes) -> N
     path = tmp_path / "store.sqlite"
     path.write_bytes(content)
 
-    with pytest.raises(BrokenIndexError, match=r"store\.sqlite"):
+    with pytest.raises(DamagedFileError, match=r"store\.sqlite"):
         InPlaceStore.open(path)
 
 
@@ -686,7 +686,7 @@ def test_a_node_that_rotted_inside_the_store_is_never_served(
         db.commit()
 
     for cid in (tree.root, tree.files["ts.st"].cid):
-        with pytest.raises(BrokenIndexError):
+        with pytest.raises(DamagedFileError):
             store.get_block(cid)
 
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from pydantic import BaseModel
 
-from etdb.errors import BrokenIndexError, UnavailableError
+from etdb.errors import DamagedFileError, UnavailableError
 from etdb.testing.catalogue import (
     MemoryCatalogue,
     make_edited,
@@ -209,9 +209,9 @@ def test_the_description_covers_every_path_and_is_local(api: httpx.Client) -> No
         assert path in page
 
 
-@pytest.mark.parametrize("error", [BrokenIndexError, UnavailableError])
+@pytest.mark.parametrize("error", [DamagedFileError, UnavailableError])
 def test_a_node_in_trouble_says_so(
-    serve_site: ServeSite, error: type[BrokenIndexError | UnavailableError]
+    serve_site: ServeSite, error: type[DamagedFileError | UnavailableError]
 ) -> None:
     def fail() -> dict[str, Any]:
         raise error("it is broken", hint="mend it")

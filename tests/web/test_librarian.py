@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from etdb.errors import BrokenIndexError, UnavailableError
+from etdb.errors import DamagedFileError, UnavailableError
 from etdb.index import follow
 from etdb.index.db import Index
 from etdb.index.oip.librarian import LibrarianIndex, Sort
@@ -120,7 +120,7 @@ class BrokenLibrarian(LibrarianIndex):
         while self._whole > 0:
             yield from found[: self._whole]
             self._whole -= len(found)
-        raise BrokenIndexError("a record is not there", path="/home/of/somebody")
+        raise DamagedFileError("a record is not there", path="/home/of/somebody")
 
 
 @pytest.fixture

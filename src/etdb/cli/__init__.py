@@ -29,7 +29,7 @@ EXIT_CODES: dict[type[errors.EtdbError], int] = {
     errors.NotAllowedError: 6,
     errors.ConflictError: 6,
     errors.ConfigError: 7,
-    errors.BrokenIndexError: 8,
+    errors.DamagedFileError: 8,
 }
 SOME_FAILED = 9
 INTERRUPTED = 130

@@ -7,7 +7,7 @@ from typing import Any
 
 from etdb.cli.options import JsonOption, NodeOption, open_node
 from etdb.cli.terminal import TerminalProgress, count, show, show_json
-from etdb.errors import BrokenIndexError
+from etdb.errors import DamagedFileError
 
 
 def check(node: NodeOption = None, json: JsonOption = False) -> None:
@@ -26,7 +26,7 @@ def check(node: NodeOption = None, json: JsonOption = False) -> None:
         show(difference)
     if differences:
         msg = f"the index differs from the ledger in {count(len(differences), 'place')}"
-        raise BrokenIndexError(msg, hint="mend it: etdb index rebuild")
+        raise DamagedFileError(msg, hint="mend it: etdb index rebuild")
     if not json:
         show(f"the index says what the ledger says, up to {_heights(ledgers)}")
 

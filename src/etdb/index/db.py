@@ -21,8 +21,8 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from etdb import durable
 from etdb.errors import (
-    BrokenIndexError,
     ConflictError,
+    DamagedFileError,
     EtdbError,
     InvalidDataError,
     NotFoundError,
@@ -79,7 +79,7 @@ class Index:
         """The index at a path, of these ledgers.
 
         Those that it does not hold yet are added, empty. Raises NotFoundError,
-        BrokenIndexError, and ConflictError where it holds others or holds one
+        DamagedFileError, and ConflictError where it holds others or holds one
         from another height on.
         """
         if not path.exists():
@@ -167,7 +167,7 @@ def verify_file(index: Index) -> list[str]:
                 "INSERT INTO records_fts (records_fts, rank) "
                 "VALUES ('integrity-check', 1)"
             )
-    except BrokenIndexError:
+    except DamagedFileError:
         found.append("the full text is not that of the records")
     return found
 
@@ -233,7 +233,7 @@ def _verify_schema(connection: Connection, path: Path) -> None:
     version = connection.exec_driver_sql("PRAGMA user_version").scalar()
     if (application, version) != (APPLICATION_ID, SCHEMA_VERSION):
         msg = f"{path} is not an index of this version (schema {SCHEMA_VERSION})"
-        raise BrokenIndexError(msg, hint=_REBUILD, found=version)
+        raise DamagedFileError(msg, hint=_REBUILD, found=version)
 
 
 def _new_ledgers(
@@ -285,4 +285,4 @@ def _translated(path: Path) -> Iterator[None]:
         ) from exc
     except (DBAPIError, sqlite3.Error) as exc:
         msg = f"the index {path} is broken: {getattr(exc, 'orig', exc)}"
-        raise BrokenIndexError(msg, hint=_REBUILD) from exc
+        raise DamagedFileError(msg, hint=_REBUILD) from exc

@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from etdb.errors import BrokenIndexError, EtdbError
+from etdb.errors import DamagedFileError, EtdbError
 from etdb.index import queries
 from etdb.index.db import Index, find_tip
 from etdb.index.follow import follow
@@ -122,7 +122,7 @@ def verify_whole(index: Index, chain: LedgerReader, where: object) -> None:
     """A chain of one's own ends no earlier than what was read from it before.
 
     If it does, a damaged disk has lost blocks, and going on from there would be
-    equivocation (PROTOCOL R8). Raises BrokenIndexError.
+    equivocation (PROTOCOL R8). Raises DamagedFileError.
     """
     with index.read() as connection:
         read = find_tip(connection, chain.info.id)
@@ -133,4 +133,4 @@ def verify_whole(index: Index, chain: LedgerReader, where: object) -> None:
             f"the chain in {where} ends at block {tip.height},"
             f" and block {read.height} was read from it before"
         )
-        raise BrokenIndexError(msg, hint="restore the folder from a copy")
+        raise DamagedFileError(msg, hint="restore the folder from a copy")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from etdb import durable
-from etdb.errors import BrokenIndexError, InvalidDataError, UnavailableError
+from etdb.errors import DamagedFileError, InvalidDataError, UnavailableError
 from etdb.identity import Address, Digest, Txid
 from etdb.ledger.base import SignedTransaction
 from etdb.ledger.flo.tx import Transaction
@@ -91,7 +91,7 @@ class Journal:
             self._write(self._folder / name, entries)
 
     def list_open(self) -> list[Entry]:
-        """What is on its way, in the order it was begun. Raises BrokenIndexError.
+        """What is on its way, in the order it was begun. Raises DamagedFileError.
 
         As it was marked last: what a reorganisation took back since then is
         listed when whoever publishes has seen that.
@@ -101,7 +101,7 @@ class Journal:
     def list_kept(self) -> list[Entry]:
         """What is on its way, and what is settled and could still be lost.
 
-        In the order it was begun. Raises BrokenIndexError.
+        In the order it was begun. Raises DamagedFileError.
         """
         return sorted(
             (entry for group in self._groups().values() for entry in group),
@@ -214,8 +214,8 @@ def _decode_first_version(plain: dict[str, Any]) -> Entry:
     return _decode(plain | said)
 
 
-def _unreadable(path: Path) -> BrokenIndexError:
+def _unreadable(path: Path) -> DamagedFileError:
     msg = f"{path} is not a journal entry that this version can read"
-    return BrokenIndexError(
+    return DamagedFileError(
         msg, hint="restore it from a copy; it holds unfinished work"
     )

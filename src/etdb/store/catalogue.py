@@ -108,7 +108,7 @@ class Catalogue:
     def open(cls, path: Path) -> Catalogue:
         """Open a file that `create` made.
 
-        Raises NotFoundError, and BrokenIndexError for any other file.
+        Raises NotFoundError, and DamagedFileError for any other file.
         """
         if not path.exists():
             raise NotFoundError("store", path)

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from etdb.errors import (
-    BrokenIndexError,
     ConflictError,
+    DamagedFileError,
     NotFoundError,
     UnavailableError,
 )
@@ -88,7 +88,7 @@ class Check:
     def run(self, *, is_resumed: bool) -> Report:
         """Check every file, or those that an interrupted run left.
 
-        Raises BrokenIndexError where the store contradicts itself.
+        Raises DamagedFileError where the store contradicts itself.
         """
         if is_resumed:
             self._position = self._catalogue.find_position()
@@ -176,8 +176,8 @@ def _verify_is_chunk(file: StoredFile, cid: CID) -> None:
         raise _broken(file)
 
 
-def _broken(file: StoredFile) -> BrokenIndexError:
+def _broken(file: StoredFile) -> DamagedFileError:
     msg = f"the store's nodes of {file.path} are not those of its CID"
-    return BrokenIndexError(
+    return DamagedFileError(
         msg, hint="move store.sqlite away and publish again: files are read anew"
     )

@@ -18,8 +18,8 @@ from types import TracebackType
 from typing import Self
 
 from etdb.errors import (
-    BrokenIndexError,
     ConflictError,
+    DamagedFileError,
     NotFoundError,
     UnavailableError,
 )
@@ -104,7 +104,7 @@ class InPlaceStore:
     def open(cls, path: Path, disk: Disk = _DISK) -> Self:
         """Open a store that `create` made.
 
-        Raises NotFoundError, and BrokenIndexError for a file that is no store.
+        Raises NotFoundError, and DamagedFileError for a file that is no store.
         """
         return cls(Catalogue.open(path), disk)
 
@@ -386,6 +386,6 @@ def _verify_unchanged(file: StoredFile) -> None:
 def _verify_kept(cid: CID, block: bytes) -> None:
     if hashlib.sha256(block).digest() != cid.digest:
         msg = f"the store holds other bytes for {cid}"
-        raise BrokenIndexError(
+        raise DamagedFileError(
             msg, hint="move store.sqlite away and publish again: files are read anew"
         )

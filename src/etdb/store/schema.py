@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 
 from etdb import durable
-from etdb.errors import BrokenIndexError, UnavailableError
+from etdb.errors import DamagedFileError, UnavailableError
 
 APPLICATION_ID = 0x65746462
 SCHEMA_VERSION = 1
@@ -95,10 +95,10 @@ def write_schema(path: Path) -> None:
 
 
 def verify_schema(path: Path, connection: sqlite3.Connection) -> None:
-    """Raise BrokenIndexError for a file that is no store of this version."""
+    """Raise DamagedFileError for a file that is no store of this version."""
     with sql_errors(path):
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
     if (application, version) != (APPLICATION_ID, SCHEMA_VERSION):
         msg = f"{path} is no store of version {SCHEMA_VERSION}"
-        raise BrokenIndexError(msg, hint="move it away and publish again")
+        raise DamagedFileError(msg, hint="move it away and publish again")

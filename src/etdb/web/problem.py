@@ -33,7 +33,7 @@ STATUS: Mapping[type[errors.EtdbError], int] = {
     errors.NotAllowedError: 403,
     errors.UnavailableError: 503,
     errors.ConflictError: 409,
-    errors.BrokenIndexError: 500,
+    errors.DamagedFileError: 500,
 }
 """The HTTP status of every error."""
 

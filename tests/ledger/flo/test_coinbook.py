@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etdb.errors import BrokenIndexError, ConflictError, UnavailableError
+from etdb.errors import ConflictError, DamagedFileError, UnavailableError
 from etdb.identity import Txid
 from etdb.ledger.base import Tip
 from etdb.ledger.flo import cointable
@@ -579,7 +579,7 @@ def test_a_file_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
 def test_a_file_that_is_no_database_is_an_error(path: Path) -> None:
     path.write_bytes(b"not a database, and long enough to be looked at" * 40)
 
-    with pytest.raises(BrokenIndexError, match="is broken") as caught:
+    with pytest.raises(DamagedFileError, match="is broken") as caught:
         opened(path)
 
     assert "made again from the ledger" in caught.value.hint
@@ -590,7 +590,7 @@ def test_another_database_is_left_alone(path: Path) -> None:
         db.execute("CREATE TABLE coins (value)")
     db.close()
 
-    with pytest.raises(BrokenIndexError, match="is no coin book"):
+    with pytest.raises(DamagedFileError, match="is no coin book"):
         opened(path)
 
     with sqlite3.connect(path) as db:
@@ -606,7 +606,7 @@ def test_a_damaged_file_is_an_error(chain: Chain, path: Path) -> None:
     data[4096 * 2 :] = b"\xff" * (len(data) - 4096 * 2)
     path.write_bytes(data)
 
-    with pytest.raises(BrokenIndexError, match="is broken"), opened(path) as book:
+    with pytest.raises(DamagedFileError, match="is broken"), opened(path) as book:
         book.sync(chain)
         list(book.iter_own(OURS))
         book.balance()

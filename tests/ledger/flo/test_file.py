@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from etdb.durable import Log
-from etdb.errors import BrokenIndexError, NotFoundError
+from etdb.errors import DamagedFileError, NotFoundError
 from etdb.ledger.flo.block import FloBlock
 from etdb.ledger.flo.file import BlockFile
 from etdb.ledger.flo.local import EmbeddedChain
@@ -78,7 +78,7 @@ def test_a_file_whose_blocks_do_not_follow_is_refused(
 ) -> None:
     rewrite(folder, change)
 
-    with pytest.raises(BrokenIndexError, match=reason):
+    with pytest.raises(DamagedFileError, match=reason):
         BlockFile(folder)
 
 

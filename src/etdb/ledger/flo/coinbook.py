@@ -95,7 +95,7 @@ class CoinBook:
 
         Makes the file where there is none, and empties it where it is of another
         script or ledger, or begins above `first_height`. Raises UnavailableError
-        where it stays locked for `wait_s` or the disk refuses, BrokenIndexError
+        where it stays locked for `wait_s` or the disk refuses, DamagedFileError
         where it is damaged or something else.
         """
         wanted = Book(script, ledger_id, first_height)

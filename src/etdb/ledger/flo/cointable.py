@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from etdb import durable
-from etdb.errors import BrokenIndexError
+from etdb.errors import DamagedFileError
 from etdb.ledger.base import Tip
 from etdb.ledger.flo.block import COIN_SAT, FloBlock, show_hash
 from etdb.ledger.flo.tx import OutPoint, Transaction
@@ -146,7 +146,7 @@ def connect(path: Path, wait_s: float) -> sqlite3.Connection:
 def prepare(path: Path, db: sqlite3.Connection, book: Book) -> Book:
     """Make the tables, and make them empty if they are of another book.
 
-    What is kept may begin below. Raises BrokenIndexError where the file is
+    What is kept may begin below. Raises DamagedFileError where the file is
     something else.
     """
     db.execute("PRAGMA journal_mode = WAL")
@@ -171,7 +171,7 @@ def prepare(path: Path, db: sqlite3.Connection, book: Book) -> Book:
 
 
 def find_book(path: Path, db: sqlite3.Connection) -> Book | None:
-    """Whose coins are in the file; None in a new one. Raises BrokenIndexError."""
+    """Whose coins are in the file; None in a new one. Raises DamagedFileError."""
     (application,) = db.execute("PRAGMA application_id").fetchone()
     (version,) = db.execute("PRAGMA user_version").fetchone()
     (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
@@ -182,7 +182,7 @@ def find_book(path: Path, db: sqlite3.Connection) -> Book | None:
         row = db.execute("SELECT script, ledger, first_height FROM book").fetchone()
     if row is None:
         msg = f"{path} is no coin book of version {_VERSION}"
-        raise BrokenIndexError(msg, hint=_HINT)
+        raise DamagedFileError(msg, hint=_HINT)
     return Book(*row)
 
 

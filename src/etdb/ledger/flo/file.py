@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from etdb.durable import Log
-from etdb.errors import BrokenIndexError, InvalidDataError, NotFoundError
+from etdb.errors import DamagedFileError, InvalidDataError, NotFoundError
 from etdb.ledger.base import Tip
 from etdb.ledger.flo.block import HEADER_BYTES, FloBlock, Header
 from etdb.ledger.flo.params import REGTEST
@@ -48,7 +48,7 @@ class BlockFile:
     def read_on(self) -> None:
         """Take in what other processes have written.
 
-        Raises BrokenIndexError where the file is damaged.
+        Raises DamagedFileError where the file is damaged.
         """
         with self._mutex:
             while entries := self._log.read_new():
@@ -92,7 +92,7 @@ class BlockFile:
         height = len(self._heads)
         if header.previous != self._heads[-1].header.hash_bytes:
             msg = f"{self._log.path}: block {height} does not follow the one before"
-            raise BrokenIndexError(msg, hint="restore the folder from a copy")
+            raise DamagedFileError(msg, hint="restore the folder from a copy")
         self._heads.append(_Head(header, offset))
 
 
@@ -101,4 +101,4 @@ def _parse_header(entry: bytes, path: Path) -> Header:
         return Header.parse(entry[:HEADER_BYTES])
     except InvalidDataError as exc:
         msg = f"{path} holds an entry that is no block"
-        raise BrokenIndexError(msg, hint="restore the folder from a copy") from exc
+        raise DamagedFileError(msg, hint="restore the folder from a copy") from exc

@@ -136,7 +136,7 @@ class EmbeddedChain:
         """The chain in a folder; to write it, both keys.
 
         Raises NotFoundError where there is none, NotAllowedError where the key
-        is not its publisher's, BrokenIndexError where the file is damaged.
+        is not its publisher's, DamagedFileError where the file is damaged.
         """
         file = BlockFile(folder)
         if file.tip().height == 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from etdb.identity import CID
 from etdb.node import Node
+from etdb.store.inplace import Disk, InPlaceStore
 
 
 @pytest.fixture
@@ -73,9 +75,35 @@ def test_nothing_is_forgotten_unless_somebody_says_yes(lab: Any, folder: Path) -
 
     done = lab.run("store", "remove", folder)
 
-    assert done.status == 3
+    assert done.status == 2
     assert "--yes" in done.errors
     assert "volume.rec" in lab.ok("store", "list").output
+
+
+def test_a_half_imported_file_is_not_listed_and_can_be_forgotten(
+    lab: Any, folder: Path
+) -> None:
+    path = folder / "raw" / "ts.st"
+
+    def fail(handle: int, buffers: Sequence[memoryview], offset: int) -> int:
+        if offset >= 1 << 23:
+            raise KeyboardInterrupt
+        return os.preadv(handle, buffers, offset)
+
+    disk = Disk(fail, lambda: path.stat().st_ctime_ns + 10**9)
+    with (
+        InPlaceStore.open(lab.node / "store.sqlite", disk) as store,
+        pytest.raises(KeyboardInterrupt),
+    ):
+        path.write_bytes(bytes(9_000_000))
+        store.add(path)
+    assert lab.ok("store", "list").output == ""
+    assert lab.ok("status").status == 0
+
+    removed = lab.ok("store", "remove", folder, "--yes")
+
+    assert "0 files, 0 bytes, and 1 half imported" in removed.output
+    assert lab.run("store", "remove", folder, "--yes").status == 4
 
 
 @pytest.mark.parametrize("word", ["nowhere.rec", "bafkqaaa"])

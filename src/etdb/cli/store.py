@@ -27,11 +27,12 @@ from etdb.cli.terminal import (
     show_json,
     show_table,
 )
-from etdb.errors import InvalidDataError, NotFoundError
+from etdb.errors import NotFoundError
 from etdb.identity import CID
 from etdb.node import Node
 from etdb.store.content import Content
 from etdb.store.inplace import Held, InPlaceStore, Pace, Report, StoredFile
+from etdb.store.pieces import Unfinished
 from etdb.store.unixfs import UNIXFS_V1_2025, Profile
 
 
@@ -104,8 +105,7 @@ def remove(
     """
     with open_node(node) as opened:
         held = _find_all(opened.store, what)
-        size = human_size(sum(file.stamp.size_bytes for file in held.files))
-        files = f"{count(len(held.files), 'file')}, {size}"
+        files = _amount(held)
         if not confirm(f"Hold {files}, no longer?", assume_yes=yes):
             say("nothing was changed")
             return
@@ -119,7 +119,11 @@ def remove(
 def check(
     rate: Annotated[
         float | None,
-        typer.Option(min=0.001, metavar="MB/S", help="Read no faster; 1 MB is 10⁶."),
+        typer.Option(
+            min=0.001,
+            metavar="MB/S",
+            help="Highest speed of reading; 1 MB is 10⁶ bytes.",
+        ),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where a check was interrupted.")
@@ -175,23 +179,30 @@ def _report_check(found: Report, *, is_json: bool) -> None:
         say(f"{count(bad, 'file')} not what was hashed; {checked}")
 
 
+def _amount(held: Held) -> str:
+    size = human_size(sum(file.stamp.size_bytes for file in held.files))
+    files = f"{count(len(held.files), 'file')}, {size}"
+    halves = len({file.path for file in held.unfinished})
+    return f"{files}, and {halves} half imported" if halves else files
+
+
 def _find_all(store: InPlaceStore, words: list[str]) -> Held:
     files: dict[int, StoredFile] = {}
     directories: set[bytes] = set()
+    unfinished: set[Unfinished] = set()
     for word in words:
         held = store.find_held(given_path(word))
-        if not held.files:
+        if not held.files and not held.unfinished:
             held = _find_by_cid(store, word)
         files |= {file.id: file for file in held.files}
         directories |= set(held.directories)
-    return Held(tuple(files.values()), tuple(directories))
+        unfinished |= set(held.unfinished)
+    return Held(tuple(files.values()), tuple(directories), tuple(unfinished))
 
 
 def _find_by_cid(store: InPlaceStore, word: str) -> Held:
-    try:
-        held = store.find_held(CID.parse(word))
-    except InvalidDataError:
-        held = Held((), ())
+    cid = CID.find(word)
+    held = Held((), ()) if cid is None else store.find_held(cid)
     if not held.files and not held.directories:
         raise NotFoundError("file in the store by", word, hint="see: etdb store list")
     return held

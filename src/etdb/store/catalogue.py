@@ -18,10 +18,11 @@ from typing import Any
 
 from etdb.errors import ConflictError, NotFoundError
 from etdb.identity import CID
-from etdb.store import rows
+from etdb.store import pieces, rows
 from etdb.store.hashing import Hashed
+from etdb.store.pieces import Piece, Unfinished
 from etdb.store.rows import COLUMNS, Move, State, StoredFile, parse_file
-from etdb.store.schema import CHECK_TABLE, sql_errors, verify_schema, write_schema
+from etdb.store.schema import prepare_schema, sql_errors, write_schema
 from etdb.store.unixfs import Profile
 
 __all__ = [
@@ -114,7 +115,7 @@ class Catalogue:
             raise NotFoundError("store", path)
         catalogue = cls(path)
         try:
-            verify_schema(path, catalogue._reader)
+            prepare_schema(path, catalogue._writer)
         except BaseException:
             catalogue.close()
             raise
@@ -263,13 +264,39 @@ class Catalogue:
             # Of a path that is given twice, the last one counts.
             rows.insert_files(db, list(dict(files).items()), profile)
 
+    def find_digests(self, file: Unfinished) -> bytes:
+        """The digests of a file's first chunks, where its import was stopped."""
+        found = self._read(pieces.FIND, os.fsencode(file.path), file.profile)
+        return pieces.join_pieces(file, found)
+
+    def save_piece(self, piece: Piece) -> None:
+        """Keep digests of a file that is still being hashed."""
+        with self._writing() as db:
+            pieces.insert_piece(db, piece)
+
+    def list_unfinished(self, path: Path = Path("/")) -> list[Unfinished]:
+        """Files at or below a path that are being hashed, or were when stopped."""
+        found = map(pieces.parse_unfinished, self._read(pieces.LIST))
+        return [file for file in found if file.path.is_relative_to(path)]
+
+    def drop_unfinished(self, files: Sequence[tuple[Path, str]]) -> None:
+        """Delete what is kept of files by their paths and profiles."""
+        with self._writing() as db:
+            pieces.delete_pieces(db, files)
+
     def forget(
-        self, files: Sequence[StoredFile], directories: Sequence[bytes] = ()
+        self,
+        files: Sequence[StoredFile],
+        directories: Sequence[bytes] = (),
+        unfinished: Sequence[Unfinished] = (),
     ) -> None:
         """Delete what is known of files, and the directories of these digests."""
         with self._writing() as db:
             for file in files:
                 rows.delete_file(db, file.id, file.root_bytes)
+            pieces.delete_pieces(db, [(file.path, file.profile) for file in files])
+            halves = [(file.path, file.profile) for file in unfinished]
+            pieces.delete_pieces(db, halves)
             db.executemany(
                 "DELETE FROM directories WHERE digest = ?",
                 ((digest,) for digest in directories),
@@ -301,14 +328,12 @@ class Catalogue:
 
     def find_position(self) -> Position:
         """Where the last check was interrupted; the start if it was not."""
-        tables = self._read("SELECT 1 FROM sqlite_schema WHERE name = 'check_position'")
-        found = tables and self._read("SELECT file_id, number FROM check_position")
+        found = self._read("SELECT file_id, number FROM check_position")
         return Position(*found[0]) if found else Position()
 
     def save_position(self, position: Position | None) -> None:
         """Note how far a check has come; None is to the end."""
         with self._writing() as db:
-            db.execute(CHECK_TABLE)
             db.execute("DELETE FROM check_position")
             if position is not None:
                 db.execute(

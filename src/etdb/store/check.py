@@ -22,7 +22,8 @@ from etdb.identity import CID, RAW
 from etdb.progress import Progress
 from etdb.store.catalogue import Catalogue, Position, State, StoredFile
 from etdb.store.hashing import ReadInto, fill
-from etdb.store.openfiles import changed, reading
+from etdb.store.openfiles import changed, reading, stamp_of
+from etdb.store.pieces import Unfinished
 from etdb.store.unixfs import chunk_block, parse_node
 
 SAVE_BYTES = 256 * 1024 * 1024
@@ -92,6 +93,7 @@ class Check:
         """
         if is_resumed:
             self._position = self._catalogue.find_position()
+        self._drop_unfinished()
         left = self._catalogue.bytes_from(self._position.file_id)
         self._progress.begin("checking", left, "bytes")
         try:
@@ -105,6 +107,13 @@ class Check:
         self._catalogue.save_position(None)
         stale = tuple(self._catalogue.list_stale())
         return Report(self._files, self._bytes, stale, tuple(self._unreadable))
+
+    def _drop_unfinished(self) -> None:
+        """Forget the halves of files that are gone or have changed."""
+        halves = self._catalogue.list_unfinished()
+        over = [(file.path, file.profile) for file in halves if _is_over(file)]
+        if over:
+            self._catalogue.drop_unfinished(over)
 
     def _check(self, file: StoredFile) -> None:
         first = self._position.number if file.id == self._position.file_id else 0
@@ -165,6 +174,15 @@ class Check:
             if hashlib.sha256(block).digest() != cid.digest:
                 raise _broken(file)
             waiting += [link.cid for link in reversed(parse_node(block).links)]
+
+
+def _is_over(file: Unfinished) -> bool:
+    try:
+        return stamp_of(file.path) != file.stamp
+    except NotFoundError:
+        return True
+    except UnavailableError:
+        return False
 
 
 def _size(file: StoredFile) -> int:

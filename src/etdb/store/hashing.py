@@ -12,7 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from etdb.errors import ConflictError
@@ -43,6 +43,20 @@ class Hashed:
         return _split(self.chunk_digests)
 
 
+class Draft:
+    """The digests of a file's chunks while it is read; those of `digests` are."""
+
+    def __init__(self) -> None:
+        self.digests = bytearray()
+
+    def begin(self, stamp: Stamp) -> None:
+        """A large file is open: `digests` may be filled with its first ones."""
+
+    def add(self, digests: bytes) -> None:
+        """The next ones."""
+        self.digests += digests
+
+
 @dataclass(frozen=True)
 class _Job:
     path: Path
@@ -66,20 +80,25 @@ class Hasher:
         if self._pool is not None:
             self._pool.shutdown()
 
-    def hash_file(self, path: Path, profile: Profile, progress: Progress) -> Hashed:
-        """Read a whole file.
+    def hash_file(
+        self,
+        path: Path,
+        profile: Profile,
+        progress: Progress,
+        draft: Draft | None = None,
+    ) -> Hashed:
+        """Read a whole file, or what a draft does not have of it yet.
 
         Raises ConflictError naming the file if it changes meanwhile, else as
         `openfiles.reading`.
         """
         with reading(path) as (handle, stamp):
+            job = _Job(path, handle, profile, 0, stamp.size_bytes)
             if stamp.size_bytes <= profile.chunk_bytes:
-                job = _Job(path, handle, profile, 0, stamp.size_bytes)
                 hashed = self._hash_leaf(job, stamp)
                 progress.advance(stamp.size_bytes)
             else:
-                jobs = _iter_jobs(path, handle, profile, stamp.size_bytes)
-                hashed = self._hash_tree(jobs, stamp, profile, progress)
+                hashed = self._hash_tree(job, stamp, progress, draft or Draft())
             if Stamp.of(os.fstat(handle)) != stamp:
                 raise _changed(path)
         return hashed
@@ -93,19 +112,23 @@ class Hasher:
         return Hashed(stamp, root, digest, ())
 
     def _hash_tree(
-        self, jobs: Iterator[_Job], stamp: Stamp, profile: Profile, progress: Progress
+        self, whole: _Job, stamp: Stamp, progress: Progress, draft: Draft
     ) -> Hashed:
         nodes: list[tuple[bytes, bytes]] = []
+        profile = whole.profile
         tree = FileTree(profile, lambda cid, block: nodes.append((cid.digest, block)))
-        digests = bytearray()
-        hashing = self._iter_hashed(jobs, stamp.size_bytes)
+        draft.begin(stamp)
+        known, rest = _cut(whole, len(draft.digests) // DIGEST_BYTES)
+        _add_chunks(tree, known, bytes(draft.digests))
+        progress.advance(known.stop)
+        hashing = self._iter_hashed(_iter_jobs(rest), rest.stop - rest.start)
         # Closed before the file is: threads may be reading ahead.
         with contextlib.closing(hashing):
             for job, found in hashing:
-                digests += found
+                draft.add(found)
                 _add_chunks(tree, job, found)
                 progress.advance(job.stop - job.start)
-        return Hashed(stamp, tree.finish(), bytes(digests), tuple(nodes))
+        return Hashed(stamp, tree.finish(), bytes(draft.digests), tuple(nodes))
 
     def hash_chunks(
         self, path: Path, profile: Profile, numbers: Iterable[int]
@@ -143,7 +166,7 @@ class Hasher:
                 done, future = running.popleft()
                 yield done, future.result()
         finally:
-            wait([future for _, future in running])
+            wait([future for _, future in running if not future.cancel()])
 
     def _hash(self, job: _Job) -> bytes:
         """The digests of a job's chunks; one of them where the job is empty."""
@@ -176,13 +199,19 @@ def fill(
         done += count
 
 
-def _iter_jobs(
-    path: Path, handle: int, profile: Profile, size_bytes: int
-) -> Iterator[_Job]:
-    """A file cut into jobs of whole chunks; one empty job for an empty file."""
-    step = max(1, JOB_BYTES // profile.chunk_bytes) * profile.chunk_bytes
-    for start in range(0, max(1, size_bytes), step):
-        yield _Job(path, handle, profile, start, min(size_bytes, start + step))
+def _cut(job: _Job, chunks: int) -> tuple[_Job, _Job]:
+    """A job in two, the first of which has so many chunks."""
+    middle = min(job.stop, job.start + chunks * job.profile.chunk_bytes)
+    return replace(job, stop=middle), replace(job, start=middle)
+
+
+def _iter_jobs(whole: _Job) -> Iterator[_Job]:
+    """A job cut into smaller ones of whole chunks."""
+    chunk_bytes = whole.profile.chunk_bytes
+    step = max(1, JOB_BYTES // chunk_bytes) * chunk_bytes
+    for start in range(whole.start, whole.stop, step):
+        stop = min(whole.stop, start + step)
+        yield _Job(whole.path, whole.handle, whole.profile, start, stop)
 
 
 def _add_chunks(tree: FileTree, job: _Job, digests: bytes) -> None:

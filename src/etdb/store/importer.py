@@ -19,6 +19,7 @@ from etdb.errors import NotFoundError, UnavailableError
 from etdb.identity import CID
 from etdb.progress import Progress
 from etdb.store.catalogue import Catalogue, Move, State, StoredFile
+from etdb.store.draft import SAVE_SECONDS, KeptDraft
 from etdb.store.hashing import Hashed, Hasher, ReadInto
 from etdb.store.openfiles import Stamp, stamp_of
 from etdb.store.unixfs import Profile
@@ -53,8 +54,8 @@ class Importer:
     """One import under one profile. A context manager.
 
     What was hashed is kept in batches, each one transaction, so that an import
-    that is stopped need not read it again; leaving the block keeps the rest,
-    also on the way of an error.
+    that is stopped need not read it again, nor the half of a large file; leaving
+    the block keeps the rest, also on the way of an error.
     """
 
     def __init__(
@@ -72,12 +73,19 @@ class Importer:
         self._hasher = Hasher(threads, disk.read_into)
         self._batch: dict[Path, Hashed] = {}
         self._batch_bytes = 0
+        self._saved_at = time.monotonic()
+        self._begun: dict[Path, Stamp] = {}
         self._moves: list[Move] = []
         self._replaced: set[int] = set()
         self._taken: set[int] = set()
         """Rows that are no longer what the last look-up said of them."""
 
     def __enter__(self) -> Self:
+        self._begun = {
+            file.path: file.stamp
+            for file in self._catalogue.list_unfinished()
+            if file.profile == self._profile.name
+        }
         return self
 
     def __exit__(
@@ -104,6 +112,8 @@ class Importer:
             ]
             twins = self._catalogue.list_twins(new, self._profile) if new else {}
             for path, stamp in zip(some, stamps, strict=True):
+                if path in self._begun:
+                    self._drop_if_over(path, stamp, known.get(path))
                 found = twins.get(stamp.inode, ())
                 yield self._add(path, stamp, known.get(path), found)
 
@@ -121,7 +131,7 @@ class Importer:
         if moved is not None:
             self._move(moved, Move(moved, path, stamp.ctime_ns), known)
             return self._skip(moved)
-        hashed = self._hash(path)
+        hashed = self._hash(path, stamp)
         if known is not None:
             self._replaced.add(known.id)
         self._keep(path, hashed)
@@ -148,13 +158,27 @@ class Importer:
         root = CID.from_bytes(file.root_bytes)
         return Added(root, file.stamp.size_bytes, file.tsize, is_new=False)
 
-    def _hash(self, path: Path) -> Hashed:
-        started_ns = self._clock_ns()
-        hashed = self._hasher.hash_file(path, self._profile, self._progress)
-        if hashed.stamp.ctime_ns > started_ns - CLOCK_TICK_NS:
+    def _hash(self, path: Path, stamp: Stamp) -> Hashed:
+        settled_ns = self._clock_ns() - CLOCK_TICK_NS
+        if stamp.size_bytes <= self._profile.chunk_bytes:
+            hashed = self._hasher.hash_file(path, self._profile, self._progress)
+        else:
+            hashed = self._hash_large(path, settled_ns)
+        if hashed.stamp.ctime_ns > settled_ns:
             # It may change once more and keep this stamp: read it next time.
             return replace(hashed, stamp=replace(hashed.stamp, ctime_ns=0))
         return hashed
+
+    def _hash_large(self, path: Path, settled_ns: int) -> Hashed:
+        profile, progress = self._profile, self._progress
+        with KeptDraft(self._catalogue, path, profile, settled_ns) as draft:
+            return self._hasher.hash_file(path, profile, progress, draft)
+
+    def _drop_if_over(self, path: Path, stamp: Stamp, known: StoredFile | None) -> None:
+        """Forget the half of a file that changed, or was imported since."""
+        is_known = known is not None and self._is_unchanged(known, stamp)
+        if is_known or self._begun[path] != stamp:
+            self._catalogue.drop_unfinished([(path, self._profile.name)])
 
     def _find_moved(
         self, path: Path, stamp: Stamp, twins: Iterable[StoredFile]
@@ -189,7 +213,11 @@ class Importer:
 
     def _save_if_full(self) -> None:
         files = len(self._batch) + len(self._moves)
-        if files >= BATCH_FILES or self._batch_bytes >= BATCH_BYTES:
+        if (
+            files >= BATCH_FILES
+            or self._batch_bytes >= BATCH_BYTES
+            or time.monotonic() - self._saved_at >= SAVE_SECONDS
+        ):
             self._save_batch()
 
     def _save_batch(self) -> None:
@@ -199,6 +227,7 @@ class Importer:
         self._replaced.clear()
         if batch or moves:
             self._catalogue.save_files(list(batch.items()), self._profile, moves)
+        self._saved_at = time.monotonic()
 
 
 def _is_at_its_path(file: StoredFile) -> bool:

@@ -32,6 +32,7 @@ from etdb.store.directory import build_tree, verify_paths
 from etdb.store.folder import build_content, survey
 from etdb.store.importer import BATCH_FILES, Added, Disk, Importer
 from etdb.store.openfiles import OpenFiles, changed, stamp_of
+from etdb.store.pieces import Unfinished
 from etdb.store.unixfs import (
     UNIXFS_V1_2025,
     Link,
@@ -78,6 +79,8 @@ class Held:
     files: tuple[StoredFile, ...]
     directories: tuple[bytes, ...]
     """The digests of the directories' blocks."""
+    unfinished: tuple[Unfinished, ...] = ()
+    """Files there whose import was stopped; nothing is served of these."""
 
 
 class InPlaceStore:
@@ -266,7 +269,9 @@ class InPlaceStore:
         Of a directory's CID these are all files in it, wherever they lie.
         """
         if isinstance(what, Path):
-            return Held(tuple(self._catalogue.list_below(what.absolute())), ())
+            path = what.absolute()
+            unfinished = tuple(self._catalogue.list_unfinished(path))
+            return Held(tuple(self._catalogue.list_below(path)), (), unfinished)
         files: dict[int, StoredFile] = {}
         directories: dict[bytes, None] = {}
         waiting = [what]
@@ -285,7 +290,7 @@ class InPlaceStore:
 
     def forget(self, held: Held) -> None:
         """Know no longer of these files; they stay as they are on disk."""
-        self._catalogue.forget(held.files, held.directories)
+        self._catalogue.forget(held.files, held.directories, held.unfinished)
 
     def check(
         self,

@@ -19,6 +19,7 @@ from etdb.errors import ConflictError
 from etdb.identity import CID
 from etdb.store.hashing import DIGEST_BYTES, Hashed
 from etdb.store.openfiles import Stamp
+from etdb.store.pieces import delete_pieces
 from etdb.store.unixfs import Profile, parse_node
 
 SORTED_CHUNKS = 65_536
@@ -137,6 +138,8 @@ def insert_files(
     db: sqlite3.Connection, files: Sequence[tuple[Path, Hashed]], profile: Profile
 ) -> None:
     """Insert files, each at a path of its own, in place of what was there."""
+    # First, so that the chunks take over their pages of the SQLite file.
+    delete_pieces(db, [(path, profile.name) for path, hashed in files if hashed.nodes])
     delete_at(db, [path for path, _ in files], profile)
     first_id = _next_id(db)
     db.executemany(

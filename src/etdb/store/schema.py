@@ -8,6 +8,8 @@
     directories  the blocks of imported trees
     check_position  one row while a check of the files is unfinished: the file
                  it had come to, and the first of its chunks not yet checked
+    pieces       digests of files that are not wholly hashed yet, end to end: of
+                 the chunks from number `first` on
 
 Digests are the 32 bytes of SHA-256 over the block; roots are binary CIDs; paths
 are bytes, as file names need not be text. Chunks are not indexed by file: a
@@ -27,11 +29,24 @@ from etdb.errors import DamagedFileError, UnavailableError
 APPLICATION_ID = 0x65746462
 SCHEMA_VERSION = 1
 
-CHECK_TABLE = """CREATE TABLE IF NOT EXISTS check_position (
-    file_id INTEGER NOT NULL,
-    number INTEGER NOT NULL
-)"""
-"""Made when it is first needed: stores without it are of the same version."""
+_ADDED_TABLES = (
+    """CREATE TABLE IF NOT EXISTS check_position (
+        file_id INTEGER NOT NULL,
+        number INTEGER NOT NULL
+    )""",
+    """CREATE TABLE IF NOT EXISTS pieces (
+        path BLOB NOT NULL,
+        profile TEXT NOT NULL,
+        size_bytes INTEGER NOT NULL,
+        mtime_ns INTEGER NOT NULL,
+        ctime_ns INTEGER NOT NULL,
+        inode INTEGER NOT NULL,
+        first INTEGER NOT NULL,
+        digests BLOB NOT NULL,
+        UNIQUE (path, profile, first)
+    )""",
+)
+"""Made where they are wanting: stores without them are of the same version."""
 
 _STATEMENTS = (
     "PRAGMA journal_mode = WAL",
@@ -69,15 +84,16 @@ _STATEMENTS = (
     "CREATE INDEX nodes_by_digest ON nodes (digest)",
     "CREATE INDEX nodes_by_file ON nodes (file_id)",
     "CREATE TABLE directories (digest BLOB PRIMARY KEY, block BLOB NOT NULL)",
+    *_ADDED_TABLES,
     f"PRAGMA application_id = {APPLICATION_ID}",
     f"PRAGMA user_version = {SCHEMA_VERSION}",
     "COMMIT",
 )
 
 
-sql_errors = partial(
-    durable.sql_errors, hint="move it away and publish again: files are read anew"
-)
+_MAKE_AGAIN = "move it away and publish again: files are read anew"
+
+sql_errors = partial(durable.sql_errors, hint=_MAKE_AGAIN)
 """SQLite's errors as ours."""
 
 
@@ -94,11 +110,17 @@ def write_schema(path: Path) -> None:
         raise
 
 
-def verify_schema(path: Path, connection: sqlite3.Connection) -> None:
-    """Raise DamagedFileError for a file that is no store of this version."""
+def prepare_schema(path: Path, connection: sqlite3.Connection) -> None:
+    """Make what tables are wanting in an older store.
+
+    Raises DamagedFileError for a file that is no store of this version.
+    """
     with sql_errors(path):
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
     if (application, version) != (APPLICATION_ID, SCHEMA_VERSION):
         msg = f"{path} is no store of version {SCHEMA_VERSION}"
-        raise DamagedFileError(msg, hint="move it away and publish again")
+        raise DamagedFileError(msg, hint=_MAKE_AGAIN, path=path)
+    with sql_errors(path):
+        for statement in _ADDED_TABLES:
+            connection.execute(statement)

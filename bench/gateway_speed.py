@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench import Figure, alternate, size_bytes
+from etdb.cli import collect_rarely
 from etdb.identity import CID
 from etdb.store.inplace import InPlaceStore
 from etdb.store.verified import iter_chunks
@@ -92,6 +93,7 @@ def _serving(folder: Path, cid: CID, how: str) -> Iterator[str]:
 
 
 def _serve(folder: Path, cid: CID, *, is_hashed: bool) -> None:
+    collect_rarely()
     with InPlaceStore.open(folder / "store.sqlite") as store:
         source = store if is_hashed else Unhashed(store, folder / NAME, cid)
         site = Site(MemoryCatalogue(), source, "bench", "0", status=dict)

@@ -236,6 +236,7 @@ def _serving(base: Path) -> Iterator[str]:
 
 
 def _serve(base: Path) -> None:
+    collect_rarely()
     with InPlaceStore.open(base / "store.sqlite") as store:
         site = Site(MemoryCatalogue(), store, "bench", "0", status=dict)
         serve(create_app(site), "127.0.0.1", 0, lambda url: print(url, flush=True))

@@ -23,10 +23,12 @@ from etdb.store.unixfs import (
 from etdb.store.verified import Verified
 from etdb.testing.car import CarFile
 from etdb.testing.store import MemoryStore
+from etdb.web.header import DATA_POLICY
 
 MIB = 1 << 20
 
 ServeSite = Callable[..., httpx.Client]
+Cars = Callable[[str], CarFile]
 
 
 @pytest.fixture
@@ -436,7 +438,31 @@ def test_nothing_can_be_written(gateway: httpx.Client, tree: Tree) -> None:
     answer = gateway.put(f"/ipfs/{tree.root}/notes.txt", content=b"x")
 
     assert answer.status_code == 405
+    assert answer.headers["allow"] == "GET, HEAD, OPTIONS"
     assert answer.json()["error"]["code"] == "method-not-allowed"
+
+
+@pytest.mark.parametrize("path", ["/ipfs", "/ipfs/", "/ipfs//notes.txt"])
+def test_nothing_is_found_without_a_cid(gateway: httpx.Client, path: str) -> None:
+    answer = gateway.get(path)
+
+    assert answer.status_code == 404
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_fault_of_ours_shows_nothing_of_itself(serve_site: ServeSite) -> None:
+    def fail(_cid: CID) -> None:
+        raise ZeroDivisionError
+
+    store = MemoryStore(before_get=fail)
+    gateway = serve_site(store=store)
+
+    answer = gateway.get(f"/ipfs/{CID(1, RAW, bytes(32))}")
+
+    assert answer.status_code == 500
+    assert answer.json()["error"]["message"] == "something went wrong on this node"
+    assert answer.headers["connection"] == "close"
+    assert answer.headers["content-security-policy"] == DATA_POLICY
 
 
 def test_a_file_changed_on_disk_is_not_found(
@@ -528,9 +554,9 @@ def _read_all(client: httpx.Client, path: str) -> tuple[bytes, bool]:
     ],
 )
 def test_the_public_conformance_content_is_served(
-    serve_site: ServeSite, shared: Path, archive: str, path: str, size: int
+    serve_site: ServeSite, cars: Cars, archive: str, path: str, size: int
 ) -> None:
-    car = CarFile.read(shared / "vectors" / "ipfs-cars" / archive)
+    car = cars(archive)
     public = serve_site(store=Verified(car))
     root = car.roots[0]
 
@@ -541,10 +567,10 @@ def test_the_public_conformance_content_is_served(
 
 
 def test_a_name_with_percent_signs_in_it_is_reached(
-    serve_site: ServeSite, shared: Path
+    serve_site: ServeSite, cars: Cars
 ) -> None:
     archive = "dir-with-percent-encoded-filename.car"
-    car = CarFile.read(shared / "vectors" / "ipfs-cars" / archive)
+    car = cars(archive)
     public = serve_site(store=Verified(car))
     listing = public.get(f"/ipfs/{car.roots[0]}/").text
     (name,) = re.findall(rf'href="/ipfs/{car.roots[0]}/([^"]+)"', listing)

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from etdb.web.api import Api
 from etdb.web.follow import Following
@@ -29,13 +30,28 @@ from etdb.web.template import FOLDER, Templates
 __all__ = ["STATUS", "Site", "create_app"]
 
 
-def create_app(site: Site) -> FastAPI:
-    """The application of a site, ready for `server.serve`."""
-    following = None if site.follow is None else Following(site.follow)
+def create_app(site: Site) -> ASGIApp:
+    """The application of a site, ready for `server.serve`.
+
+    A client that takes blocks one by one asks a thousand times: only what is
+    not below /ipfs/ passes through FastAPI.
+    """
     reader = Reader(site.store, site.max_streams)
     templates = Templates(site)
+    content = Gateway(site.store, reader, templates)
+    rest = _create_rest(site, reader, templates)
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        is_content = scope["type"] == "http" and scope["path"].startswith("/ipfs/")
+        await (content if is_content else rest)(scope, receive, send)
+
+    return answer
+
+
+def _create_rest(site: Site, reader: Reader, templates: Templates) -> FastAPI:
+    """Pages and API; it also starts and stops what runs beside the answers."""
+    following = None if site.follow is None else Following(site.follow)
     app = FastAPI(
-        routes=Gateway(site.store, reader, templates).routes,
         title=f"{site.name}: electron tomography data",
         description="Signed records of tilt series and tomograms, and their files.",
         version=site.version,

@@ -12,12 +12,13 @@ import secrets
 from collections.abc import Iterator
 from itertools import chain, islice
 
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import BaseRoute, Route
+from starlette.types import Message, Receive, Scope, Send
 
-from etdb.errors import InvalidDataError, NotFoundError
+from etdb.errors import EtdbError, InvalidDataError, NotFoundError
 from etdb.identity import CID, DAG_PB, RAW
 from etdb.store.unixfs import Kind, parse_node
 from etdb.store.verified import BlockSource, Entry, file_size, iter_entries, resolve
@@ -25,6 +26,7 @@ from etdb.store.walk import Checkable, Walk, walk
 from etdb.web import header
 from etdb.web.answer import Place, headers_of, is_known, requested_path
 from etdb.web.multipart import Multipart, content_range
+from etdb.web.problem import Problems
 from etdb.web.span import Span, parse_spans
 from etdb.web.stream import (
     BlockResponse,
@@ -40,10 +42,11 @@ from etdb.web.wanted import Form, Wanted, is_cached_only, parse_wanted
 
 MAX_LISTED = 1000
 INDEX = "index.html"
+METHODS = ("GET", "HEAD", "OPTIONS")
 
 
 class Gateway:
-    """The routes under /ipfs."""
+    """The ASGI application below /ipfs/."""
 
     def __init__(
         self, store: BlockSource, reader: Reader, templates: Templates
@@ -51,16 +54,35 @@ class Gateway:
         self._store = Checkable(store)
         self._reader = reader
         self._templates = templates
+        self._problems = Problems(templates)
 
-    @property
-    def routes(self) -> list[BaseRoute]:
-        """Every path below /ipfs/."""
-        paths = ("/ipfs/{cid}", "/ipfs/{cid}/{path:path}")
-        methods = ["GET", "HEAD", "OPTIONS"]
-        return [Route(path, self.serve, methods=methods) for path in paths]
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer; what is refused is a problem, what fails is one and is raised."""
+        request = Request(scope)
+        is_begun = False
 
-    async def serve(self, request: Request) -> Response:
+        async def guarded(message: Message) -> None:
+            nonlocal is_begun
+            if message["type"] == "http.response.start":
+                is_begun = True
+                header.confine(MutableHeaders(scope=message))
+            await send(message)
+
+        try:
+            answer = await self._answer(request)
+            await answer(scope, receive, guarded)
+        except Exception as exc:
+            if is_begun:
+                raise
+            problem = self._problems.answer(request, exc)
+            await problem(scope, receive, guarded)
+            if not isinstance(exc, EtdbError | HTTPException):
+                raise
+
+    async def _answer(self, request: Request) -> Response:
         """A file, a block, an archive or a directory."""
+        if request.method not in METHODS:
+            raise HTTPException(405, headers={"Allow": ", ".join(METHODS)})
         if request.method == "OPTIONS":
             return Response(status_code=204, headers=header.GATEWAY_CORS)
         wanted = parse_wanted(request)

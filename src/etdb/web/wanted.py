@@ -74,25 +74,27 @@ class Wanted:
 
 
 def parse_wanted(request: Request) -> Wanted:
-    """Read a request, whose route gives it a `cid` and perhaps a `path`.
+    """Read a request for /ipfs/, a CID and perhaps a path.
 
     Raises HTTPException: 400 for what cannot be read or is not given to such a
-    request, 406 for what is not offered.
+    request, 404 where nothing is named, 406 for what is not offered.
     """
     if request.headers.get("service-worker", "").strip().lower() == "script":
         # It would stand between a visitor and every dataset of this origin.
         msg = "no service worker may be registered from /ipfs: it is not allowed there"
         raise HTTPException(400, msg)
+    _, _, root_text, *names = request.scope["path"].split("/")
+    if not root_text:
+        raise HTTPException(404)
     try:
-        root = CID.parse(request.path_params["cid"])
+        root = CID.parse(root_text)
         verify_hash_known(root)
     except InvalidDataError as exc:
         raise HTTPException(400, exc.message) from exc
     form, query = _find_form(request), request.query_params
     return Wanted(
         root=root,
-        # Routes take a path to end before a newline that is its last character.
-        path=_resolved(request.scope["path"].split("/")[3:]),
+        path=_resolved(names),
         form=form,
         filename=_once_decoded(query.get("filename", "")),
         is_download=query.get("download") == "true",

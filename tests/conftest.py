@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -18,16 +19,22 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from etdb.index.db import Index
+from etdb.index.follow import follow
+from etdb.ledger.base import Ledger
+from etdb.testing.car import CarFile
+
 # How long an example takes says more about what else runs than about the code.
 settings.register_profile("etdb", deadline=None)
 settings.load_profile("etdb")
 
 ROOT = Path(__file__).resolve().parent.parent
+VECTORS = ROOT / "tests" / "data" / "vectors"
 
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of real sample data and vectors."""
+    """The folder of large real sample data."""
     folder = Path(os.environ.get("ETDB_SHARED", ROOT.parent / "shared"))
     if not folder.is_dir():
         if os.environ.get("CI") == "true":
@@ -37,13 +44,39 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def vectors(shared: Path) -> Callable[[str], Any]:
+def vectors() -> Callable[[str], Any]:
     """Load a vector file by name."""
+    return lambda name: json.loads((VECTORS / name).read_text("utf-8"))
 
-    def load(name: str) -> Any:
-        return json.loads((shared / "vectors" / name).read_text("utf-8"))
 
-    return load
+@pytest.fixture(scope="session")
+def all_cars() -> list[Path]:
+    """The CAR files of the public gateway conformance suite."""
+    return sorted((VECTORS / "ipfs-cars").glob("*.car"))
+
+
+@pytest.fixture(scope="session")
+def cars(all_cars: list[Path]) -> Callable[[str], CarFile]:
+    """Read one of these CAR files by its name."""
+    paths = {path.name: path for path in all_cars}
+    return lambda name: CarFile.read(paths[name])
+
+
+@pytest.fixture
+def make_index(tmp_path: Path) -> Iterator[Callable[..., Index]]:
+    """A new index of some ledgers, followed to their tips in that order."""
+    numbers = itertools.count()
+    with contextlib.ExitStack() as stack:
+
+        def make(*ledgers: Ledger) -> Index:
+            path = tmp_path / f"index-{next(numbers)}.sqlite"
+            index = Index.create(path, [ledger.info for ledger in ledgers])
+            stack.enter_context(index)
+            for ledger in ledgers:
+                follow(index, ledger)
+            return index
+
+        yield make
 
 
 @dataclass(frozen=True)

@@ -18,14 +18,13 @@ from typing import TYPE_CHECKING, Any
 import platformdirs
 
 from etdb import durable, network
-from etdb.client.local import LocalCatalogue
 from etdb.client.sources import StoreSource
 from etdb.errors import EtdbError, NotFoundError
 from etdb.identity import Address
 from etdb.index import follow, queries
+from etdb.index.catalogue import IndexCatalogue
 from etdb.index.db import Index, find_tip
 from etdb.index.followed import FollowedLedgers, verify_whole
-from etdb.index.hosts import list_hosts
 from etdb.ledger.base import Ledger, LedgerReader
 from etdb.ledger.flo.local import EmbeddedChain
 from etdb.newnode import EMPTY_FOLDERS, make_folder
@@ -40,7 +39,6 @@ from etdb.settings import (
     load_settings,
 )
 from etdb.store.inplace import InPlaceStore
-from etdb.web.catalogue import IndexCatalogue
 from etdb.web.site import Site
 
 if TYPE_CHECKING:
@@ -184,24 +182,28 @@ class Node:
 
     def publisher(self) -> Publisher:
         """What publishes into this node. Hold `publishing` while it is used."""
+        from etdb.publish.outbox import Outbox  # noqa: PLC0415 - for this alone
         from etdb.publish.publisher import Publisher  # noqa: PLC0415 - loads numpy
 
         if not (self.folder / "store.sqlite").exists():
             # It can be lost: publishing reads the files again.
             InPlaceStore.create(self.folder / "store.sqlite").close()
-        return Publisher(
+        outbox = Outbox(
             index=self.index,
             ledger=self._writable_ledger(),
-            store=self.store,
             journal=Journal(self.folder / "journal"),
-            derived=self.folder / "derived",
-            address=self.keys.address,
             follow=self.follow,
             # A daemon's chain is nobody's file: sending locks nothing here.
             writing=self.writing if self.daemon is None else _no_lock,
+            address=self.keys.address,
+            key=self.keys.publisher,
             confirmations=self.settings.ledger.confirmations if self.daemon else 1,
             max_fee_factor=self.settings.ledger.max_fee_factor,
-            key=self.keys.publisher,
+        )
+        return Publisher(
+            outbox,
+            self.store,
+            derived=self.folder / "derived",
             threads=self.settings.store.threads,
         )
 
@@ -227,14 +229,14 @@ class Node:
         from etdb.index.oip.oipd import OipIndex  # noqa: PLC0415 - loads luqum
 
         return Site(
-            catalogue=IndexCatalogue(self.index),
+            catalogue=self.catalogue,
             store=self.store,
             name=self.settings.lab.name or "etdb",
             version=metadata.version("etdb"),
             status=self.status,
             banner=self.settings.serve.banner,
             addresses=listed(self.settings.serve.addresses),
-            hosts=lambda cid: list_hosts(self.index, cid),
+            hosts=self.catalogue.list_hosts,
             follow=lambda stop: self.follow(stop=stop),
             oip=OipIndex(self.index, self._raw_transaction),
         )
@@ -278,7 +280,7 @@ class Node:
             {
                 "action": entry.action,
                 "sid": entry.sid,
-                "record": entry.record,
+                "record": entry.record_id,
                 "digest": entry.digest,
                 "since": entry.timestamp,
             }
@@ -315,9 +317,9 @@ class Node:
         return ledgers
 
     @property
-    def catalogue(self) -> LocalCatalogue:
+    def catalogue(self) -> IndexCatalogue:
         """The records, as another node would be asked for them."""
-        return LocalCatalogue(self.index)
+        return IndexCatalogue(self.index)
 
     @property
     def source(self) -> StoreSource:

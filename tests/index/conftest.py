@@ -1,20 +1,16 @@
-"""An index in a temporary folder, ledgers in memory, synthetic authors."""
+"""What an index holds, ledgers in memory, synthetic authors."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
-from itertools import count
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
 from etdb.index.db import Index
 from etdb.index.dump import iter_dump
-from etdb.index.follow import follow
 from etdb.index.schema import KEYS
-from etdb.ledger.base import Ledger, SignedTransaction
+from etdb.ledger.base import SignedTransaction
 from etdb.testing.ledger import MemoryLedger
 from etdb.testing.records import Author
 
@@ -29,23 +25,6 @@ def author() -> Author:
 @pytest.fixture
 def ledger() -> MemoryLedger:
     return MemoryLedger()
-
-
-@pytest.fixture
-def make_index(tmp_path: Path) -> Iterator[Callable[..., Index]]:
-    """A new index of some ledgers, followed to their tips in that order."""
-    numbers = count()
-    with ExitStack() as stack:
-
-        def make(*ledgers: Ledger) -> Index:
-            path = tmp_path / f"index-{next(numbers)}.sqlite"
-            index = Index.create(path, [ledger.info for ledger in ledgers])
-            stack.enter_context(index)
-            for ledger in ledgers:
-                follow(index, ledger)
-            return index
-
-        yield make
 
 
 @pytest.fixture

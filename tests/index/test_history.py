@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from etdb.errors import NotFoundError
-from etdb.index import history, queries
+from etdb.index import queries
 from etdb.index.db import Index
 from etdb.index.follow import follow
-from etdb.index.history import list_versions
+from etdb.index.history import HistoryLimits, list_versions
 from etdb.record.canonical import digest_of
 from etdb.record.edits import wrap_edit
 from etdb.record.oip042 import wrap_value
@@ -88,10 +88,10 @@ def test_each_edit_says_what_it_changed(
 
     assert states(told) == [(1, "root"), (2, "superseded"), (3, "current")]
     assert told["current"] == digest_in(third)
-    assert of(told, second)["changes"] == ["strain: added"]
+    assert of(told, second)["changes"] == ["Strain: added"]
     assert of(told, third)["changes"] == [
-        'strain: "O395-N1" → "O395-N2"',
-        "tiltMin: added",
+        'Strain: "O395-N1" → "O395-N2"',
+        "Lowest tilt: added",
     ]
     assert [one["height"] for one in told["versions"]] == [1, 2, 3]
 
@@ -140,7 +140,7 @@ def test_siblings_are_a_fork_and_the_smaller_digest_is_current(
 
     assert of(told, one)["state"] == "current"
     assert of(told, two)["state"] == "fork"
-    assert of(told, two)["changes"] == ["strain: added"]
+    assert of(told, two)["changes"] == ["Strain: added"]
     assert told["count"] == 3
 
 
@@ -211,15 +211,15 @@ def test_of_too_many_versions_the_newest_are_listed(
     make_index: Make,
     ledger: MemoryLedger,
     author: Author,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(history, "MAX_VERSIONS", 4)
     texts = [author.publish()]
     for number in range(2, 8):
         texts.append(author.edit(texts[0], number, texts[-1], strain=str(number)))
     ledger.mine(*texts)
 
-    told = list_versions(make_index(ledger), digest_in(texts[0]))
+    told = list_versions(
+        make_index(ledger), digest_in(texts[0]), HistoryLimits(versions=4)
+    )
 
     assert states(told) == [
         (1, "root"),
@@ -227,7 +227,7 @@ def test_of_too_many_versions_the_newest_are_listed(
         (6, "superseded"),
         (7, "current"),
     ]
-    assert of(told, texts[4])["changes"] == ['strain: "4" → "5"']
+    assert of(told, texts[4])["changes"] == ['Strain: "4" → "5"']
     assert (told["count"], told["is_cut"]) == (7, True)
 
 
@@ -235,15 +235,15 @@ def test_what_is_too_much_to_read_is_not_compared(
     make_index: Make,
     ledger: MemoryLedger,
     author: Author,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(history, "MAX_READ_CHARACTERS", 1)
     root = author.publish()
     second = author.edit(root, 2, strain="a")
     third = author.edit(root, 3, second, strain="b")
     ledger.mine(root, second, third)
 
-    told = list_versions(make_index(ledger), digest_in(root))
+    told = list_versions(
+        make_index(ledger), digest_in(root), HistoryLimits(read_characters=1)
+    )
 
     assert of(told, third)["changes"] is None
     assert told["current"] == digest_in(third)
@@ -372,14 +372,12 @@ def test_of_many_old_forms_the_first_are_listed(
     make_index: Make,
     ledger: MemoryLedger,
     author: Author,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(history, "MAX_OLD", 3)
     root = author.publish()
     txid = ledger.mine(root).carried[0].txid
     ledger.mine(*(edit_2018(txid, remove=[f"/{n}"]) for n in range(5)))
 
-    told = list_versions(make_index(ledger), digest_in(root))
+    told = list_versions(make_index(ledger), digest_in(root), HistoryLimits(old=3))
 
     assert [one["says"] for one in told["old"]] == [
         "remove /0",

@@ -440,16 +440,20 @@ def test_pages_of_texts_neither_repeat_nor_skip(
     assert by_offset == by_after == everything
 
 
-def test_whole_transactions_are_read_from_the_ledger(
-    make_index: MakeIndex, author: Author, tmp_path: Path
-) -> None:
+@pytest.fixture
+def chain(tmp_path: Path) -> EmbeddedChain:
     key = PrivateKey.generate()
-    chain = EmbeddedChain.create(
+    return EmbeddedChain.create(
         tmp_path / "chain",
         publisher=key,
         wallet=PrivateKey.generate(),
         address=key.address(TEST_P2PKH),
     )
+
+
+def test_whole_transactions_are_read_from_the_ledger(
+    make_index: MakeIndex, author: Author, chain: EmbeddedChain
+) -> None:
     carrier = chain.compose(publish(author, "s1").encode())
     chain.send([carrier])
     asked: list[int] = []
@@ -479,15 +483,8 @@ def test_whole_transactions_are_read_from_the_ledger(
 
 
 def test_another_transaction_than_the_one_asked_for_is_not_given(
-    make_index: MakeIndex, ledger: MemoryLedger, author: Author, tmp_path: Path
+    make_index: MakeIndex, ledger: MemoryLedger, author: Author, chain: EmbeddedChain
 ) -> None:
-    key = PrivateKey.generate()
-    chain = EmbeddedChain.create(
-        tmp_path / "chain",
-        publisher=key,
-        wallet=PrivateKey.generate(),
-        address=key.address(TEST_P2PKH),
-    )
     ledger.mine(publish(author, "s1"))
     oip = OipIndex(make_index(ledger), lambda *_: chain.raw_transaction(1, 0))
 

@@ -31,6 +31,7 @@ from etdb.index.db import Index
 from etdb.index.dump import iter_dump
 from etdb.index.follow import follow
 from etdb.index.schema import KEYS, messages, publishers, records, versions
+from etdb.index.statement import LIGHT, statement_of
 from etdb.ledger.base import SignedTransaction
 from etdb.record.message import LedgerKind
 from etdb.record.oip042 import wrap
@@ -328,11 +329,9 @@ def _last_name(connection: Connection, address: str) -> str | None:
 
 
 def _last_edit_seen(facts: Any, root: Digest, action: str) -> list[Any]:
-    chosen = select(*derive.LIGHT).where(
-        messages.c.root == root, messages.c.action == action
-    )
+    chosen = select(*LIGHT).where(messages.c.root == root, messages.c.action == action)
     rows = facts.connection.execute(chosen.order_by(messages.c.row.desc()).limit(1))
-    return [derive.statement_of(row, {}, "") for row in rows]
+    return [statement_of(row, {}, "") for row in rows]
 
 
 @pytest.mark.parametrize(

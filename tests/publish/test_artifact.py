@@ -162,14 +162,13 @@ def test_each_change_is_named() -> None:
     planned["details"]["fileInfo"]["b.rec"]["cid"] = str(OTHER)
 
     assert sorted(list_changes(published, planned)) == [
-        "defocus: added",
+        "Defocus: added",
+        "Lab: removed",
+        f'Strain: "old" → "{"x" * 58}…',
         'file a.rec: role "reconstruction" → "subvolume"',
-        'file a.rec: subtype "reconstruction" → "subvolume"',
         "file b.rec: other content",
         "file gone.txt: removed",
         "file new.txt: added",
-        "lab: removed",
-        f'strain: "old" → "{"x" * 58}…',
     ]
 
 
@@ -177,7 +176,7 @@ def test_a_value_that_only_one_of_two_rows_has_is_unknown_in_the_other() -> None
     published = build(lab_file("a.rec", Role.RECONSTRUCTION))
     planned = build(lab_file("a.rec", Role.RECONSTRUCTION, notes="n"))
 
-    assert list_changes(published, planned) == ['file a.rec: fNotes unknown → "n"']
+    assert list_changes(published, planned) == ['file a.rec: notes unknown → "n"']
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from etdb.errors import InvalidRecordError, NotAllowedError
+from etdb.errors import InvalidRecordError, NotAllowedError, UnavailableError
 from etdb.identity import Txid
 from etdb.publish.compose import cost_of
 from etdb.publish.draft import Draft, draft_artifact, estimate_cost, sign
@@ -32,7 +32,7 @@ def edit() -> Draft:
     revision = {"of": "ab" * 32, "number": 2, "previous": "ab" * 32}
     body = {**AUTHOR.artifact({"artNotes": "edited"}), "timestamp": 0}
     body["details"]["revision"] = revision
-    return Draft(action="edit", body=body, record="ab" * 32, first_txid="cd" * 32)
+    return Draft(action="edit", body=body, record_id="ab" * 32, first_txid="cd" * 32)
 
 
 def withdrawal() -> Draft:
@@ -43,7 +43,7 @@ def withdrawal() -> Draft:
         "timestamp": 0,
         "reason": "wrong",
     }
-    return Draft(action="deactivate", body=body, record="ab" * 32)
+    return Draft(action="deactivate", body=body, record_id="ab" * 32)
 
 
 def registration() -> Draft:
@@ -113,9 +113,19 @@ def test_an_edit_names_record_and_time_for_old_readers() -> None:
 
 
 def test_what_must_be_later_is_later_whatever_the_clock_says() -> None:
-    draft = Draft(action="register", body=registration().body, after=SIGNED_AT + 5)
+    draft = Draft(
+        action="register", body=registration().body, after_timestamp=SIGNED_AT + 5
+    )
 
     assert sign(draft, NOW, AUTHOR.key).timestamp == SIGNED_AT + 6
+
+
+@pytest.mark.parametrize("now", [0.0, 1_500_000_000.0, 2.0**32])
+def test_a_clock_far_off_signs_nothing(now: float) -> None:
+    with pytest.raises(UnavailableError, match="nothing can be signed") as caught:
+        sign(DRAFTS["publish"], now, AUTHOR.key)
+
+    assert "clock" in caught.value.hint
 
 
 def test_a_short_message_takes_one_transaction() -> None:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from etdb.errors import DamagedFileError, UnavailableError
 from etdb.identity import Address, Digest, Txid
 from etdb.ledger.base import SignedTransaction
-from etdb.ledger.flo.tx import OutPoint, Transaction, TxIn, TxOut
 from etdb.publish.journal import Entry, Journal
-from etdb.testing.records import Author
 
 ENTRY = Entry(
     ledger="memory",
@@ -22,11 +18,11 @@ ENTRY = Entry(
     position=0,
     action="publish",
     digest=Digest("ab" * 32),
-    record="ab" * 32,
+    record_id="ab" * 32,
     address=Address("F1"),
     sid="two words/µ",
     cid="bafy",
-    files=3,
+    file_count=3,
     text='json:{"a":"\u2028 and\n"}',
     transactions=(
         SignedTransaction(Txid("00" * 32), b"\x00\xff", 1),
@@ -138,14 +134,10 @@ def test_an_entry_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         "[]",
         "{}",
         "\ufeff{}",
-        '{"etdb-journal": 1}',
-        '{"etdb-journal": 2}',
-        '{"etdb-journal": 2}\n[]',
-        '{"etdb-journal": 2}\n{"transactions": []}',
-        '{"etdb-journal": 2}\n{"transactions": [1]}',
-        '{\n "etdb-journal": 1,\n "transactions": [1]\n}',
-        '{\n "etdb-journal": 1,\n "transactions": [{"raw": "00"}]\n}',
-        '{\n "etdb-journal": 3\n}',
+        '{"etdb-journal": 3}',
+        '{"etdb-journal": 3}\n[]',
+        '{"etdb-journal": 3}\n{"transactions": []}',
+        '{"etdb-journal": 3}\n{"transactions": [1]}',
     ],
 )
 def test_a_damaged_entry_is_named_never_skipped(tmp_path: Path, text: str) -> None:
@@ -173,7 +165,7 @@ def test_an_entry_without_transactions_is_damaged(tmp_path: Path) -> None:
 def test_an_entry_of_a_later_version_is_refused(tmp_path: Path) -> None:
     Journal(tmp_path).open([ENTRY])
     (file,) = tmp_path.iterdir()
-    file.write_text(file.read_text().replace('"etdb-journal": 2', '"etdb-journal": 3'))
+    file.write_text(file.read_text().replace('"etdb-journal": 3', '"etdb-journal": 4'))
 
     with pytest.raises(DamagedFileError, match="this version"):
         Journal(tmp_path).list_open()
@@ -187,44 +179,3 @@ def test_a_journal_that_cannot_be_written_says_so(tmp_path: Path) -> None:
 def test_a_journal_that_cannot_be_cleared_says_so(tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match="cannot clear"):
         Journal(tmp_path / "absent").close([ENTRY])
-
-
-def carrying(text: str) -> dict[str, Any]:
-    output = TxOut(1, b"")
-    inputs = (TxIn(OutPoint(b"\x01" * 32, 0), b""),)
-    transaction = Transaction(2, inputs, (output,), 0, text.encode())
-    raw = transaction.encode().hex()
-    return {"txid": transaction.txid, "raw": raw, "fee_sat": 1}
-
-
-@pytest.mark.parametrize("notes", ["", "µ" * 1000])
-def test_an_entry_of_the_first_version_is_read_and_finished(
-    tmp_path: Path, notes: str
-) -> None:
-    author = Author()
-    text = author.publish(author.artifact({"artNotes": notes}))
-    parts = author.part_texts(text) if notes else [text]
-    old = {
-        "etdb-journal": 1,
-        "ledger": "memory",
-        "timestamp": 1_700_000_000,
-        "position": 3,
-        "digest": "ab" * 32,
-        "address": "F1",
-        "sid": "ts",
-        "cid": "bafy",
-        "files": 2,
-        "transactions": [carrying(part) for part in parts],
-    }
-    (tmp_path / "1700000000-000003-abababababababab.json").write_text(
-        json.dumps(old, indent=1)
-    )
-    journal = Journal(tmp_path)
-
-    (entry,) = journal.list_open()
-
-    assert (entry.action, entry.record) == ("publish", "ab" * 32)
-    assert (entry.text, entry.sid, entry.position) == (text, "ts", 3)
-    assert len(entry.transactions) == len(parts)
-    journal.close([entry])
-    assert list(tmp_path.iterdir()) == []

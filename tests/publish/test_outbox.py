@@ -16,17 +16,16 @@ from etdb.index import queries
 from etdb.index.anchor import count_confirmations, is_anchored
 from etdb.index.db import Index
 from etdb.index.follow import follow
-from etdb.lab.folder import read_dataset
 from etdb.ledger.base import SignedTransaction
 from etdb.publish.plan import PlanState
-from etdb.publish.publisher import Outcome, Plan, Published, Publisher
+from etdb.publish.publisher import Outcome, Publisher
 from etdb.record.canonical import digest_of
 from etdb.record.oip042 import wrap_publish
 from etdb.record.parts import parse_part
 from etdb.record.signing import PrivateKey
 from etdb.testing.ledger import MemoryLedger
 from etdb.testing.pool import PoolLedger, fail_nth
-from etdb.testing.publishing import open_publisher
+from etdb.testing.publishing import open_publisher, plan, publish, with_outbox
 from etdb.testing.records import body_in
 
 Make = Callable[..., Path]
@@ -45,26 +44,13 @@ def lab(node: Path, pool: PoolLedger, key: PrivateKey) -> Iterator[Publisher]:
         yield opened
 
 
-@pytest.fixture
-def dataset(make_dataset: Make) -> Path:
-    return make_dataset("vc-1")
-
-
-def plan(publisher: Publisher, folder: Path, **options: object) -> Plan:
-    return publisher.plan(read_dataset(folder, options=options))
-
-
-def publish(publisher: Publisher, *folders: Path) -> list[Published]:
-    return publisher.publish([plan(publisher, folder) for folder in folders])
-
-
 def record_of(publisher: Publisher, record_id: str) -> dict[str, Any]:
     return queries.get_record(publisher.index, record_id)
 
 
 def verify_one_record(publisher: Publisher, pool: PoolLedger, tmp_path: Path) -> None:
     """The ledger says one thing once, to whoever reads it from the beginning."""
-    assert publisher.journal.list_open() == []
+    assert publisher.outbox.journal.list_open() == []
     with Index.create(tmp_path / "fresh.sqlite", [pool.info]) as fresh:
         follow(fresh, pool)
         (found,) = queries.search(fresh, "").results
@@ -75,13 +61,13 @@ def test_what_no_block_holds_yet_stays_in_the_journal(
     lab: Publisher, pool: PoolLedger, dataset: Path
 ) -> None:
     (sent,) = publish(lab, dataset)
-    waiting = lab.journal.list_open()
+    waiting = lab.outbox.journal.list_open()
     pool.deliver()
     (finished,) = lab.resume()
 
     assert (sent.outcome, len(waiting)) == (Outcome.SENT, 1)
     assert finished == replace(sent, outcome=Outcome.PUBLISHED)
-    assert lab.journal.list_open() == []
+    assert lab.outbox.journal.list_open() == []
     assert lab.resume() == []
 
 
@@ -107,12 +93,12 @@ def test_without_the_journal_it_would_be_published_twice(
     lab: Publisher, pool: PoolLedger, dataset: Path
 ) -> None:
     publish(lab, dataset)
-    lab.journal.close(lab.journal.list_open())
+    lab.outbox.journal.close(lab.outbox.journal.list_open())
 
-    publish(replace(lab, clock=lambda: time.time() + 1), dataset)
+    publish(with_outbox(lab, clock=lambda: time.time() + 1), dataset)
 
     pool.deliver()
-    lab.follow()
+    lab.outbox.follow()
     assert queries.search(lab.index, "").total == 2
 
 
@@ -162,13 +148,13 @@ def test_a_set_whose_coin_was_snatched_is_composed_anew(
     lab: Publisher, pool: PoolLedger, dataset: Path, tmp_path: Path, number: int
 ) -> None:
     (sent,) = publish(lab, dataset)
-    (old,) = lab.journal.list_open()
+    (old,) = lab.outbox.journal.list_open()
     pool.snatch(number)
     pool.deliver()
 
     (again,) = lab.resume()
 
-    (new,) = lab.journal.list_open()
+    (new,) = lab.outbox.journal.list_open()
     assert (again.outcome, again.id) == (Outcome.SENT, sent.id)
     assert (new.text, new.digest) == (old.text, old.digest)
     assert new.txid != old.txid
@@ -211,7 +197,7 @@ def test_a_copy_that_came_first_is_the_same_record(
     lab: Publisher, pool: PoolLedger, dataset: Path
 ) -> None:
     (sent,) = publish(lab, dataset)
-    (entry,) = lab.journal.list_open()
+    (entry,) = lab.outbox.journal.list_open()
     pool.drop()
     # Somebody carries our text in one transaction of theirs, with their coins.
     pool.mine(entry.text)
@@ -219,7 +205,7 @@ def test_a_copy_that_came_first_is_the_same_record(
     (finished,) = lab.resume()
 
     assert (finished.id, finished.outcome) == (sent.id, Outcome.PUBLISHED)
-    assert lab.journal.list_open() == []
+    assert lab.outbox.journal.list_open() == []
     assert queries.search(lab.index, "").total == 1
 
 
@@ -234,7 +220,7 @@ def test_a_copy_stripped_of_its_content_signature_does_not_pass_for_ours(
     lab: Publisher, pool: PoolLedger, dataset: Path
 ) -> None:
     (sent,) = publish(lab, dataset)
-    (entry,) = lab.journal.list_open()
+    (entry,) = lab.outbox.journal.list_open()
     waiting = list(pool.pool)
     pool.mine(stripped(entry.text))
 
@@ -252,10 +238,10 @@ def test_without_the_class_such_a_copy_would_pass(
     lab: Publisher, pool: PoolLedger, dataset: Path
 ) -> None:
     (sent,) = publish(lab, dataset)
-    (entry,) = lab.journal.list_open()
+    (entry,) = lab.outbox.journal.list_open()
     copy = stripped(entry.text)
     pool.mine(copy)
-    lab.follow()
+    lab.outbox.follow()
 
     assert digest_of("publish", body_in(copy)) == sent.id
     assert record_of(lab, sent.id)["class"] != "A"
@@ -265,15 +251,17 @@ def test_a_copy_on_another_ledger_does_not_stop_ours(
     lab: Publisher, dataset: Path, tmp_path: Path
 ) -> None:
     (sent,) = publish(lab, dataset)
-    (entry,) = lab.journal.list_open()
+    (entry,) = lab.outbox.journal.list_open()
     other = MemoryLedger("another")
     other.mine(entry.text)
 
-    with Index.create(tmp_path / "both.sqlite", [lab.ledger.info, other.info]) as both:
+    with Index.create(
+        tmp_path / "both.sqlite", [lab.outbox.ledger.info, other.info]
+    ) as both:
         follow(both, other)
-        follow(both, lab.ledger)
-        assert record_of(replace(lab, index=both), sent.id)["class"] == "A"
-        assert not is_anchored(both, lab.ledger.info.id, "publish", sent.id)
+        follow(both, lab.outbox.ledger)
+        assert record_of(with_outbox(lab, index=both), sent.id)["class"] == "A"
+        assert not is_anchored(both, lab.outbox.ledger.info.id, "publish", sent.id)
         assert is_anchored(both, other.info.id, "publish", sent.id)
 
 
@@ -354,7 +342,7 @@ def test_what_spends_the_change_of_a_lost_set_is_composed_anew_too(
         pool.deliver()
         lab.resume()
 
-        assert lab.journal.list_open() == []
+        assert lab.outbox.journal.list_open() == []
         assert queries.search(lab.index, "").total == 2
         assert record_of(lab, first.id)["id"] != record_of(lab, second.id)["id"]
 
@@ -376,7 +364,7 @@ def test_coins_that_are_always_gone_are_an_error_and_the_journal_stays(
             publish(lab, dataset)
 
         assert "--resume" in caught.value.hint
-        assert len(lab.journal.list_open()) == 1
+        assert len(lab.outbox.journal.list_open()) == 1
 
 
 def test_a_lock_that_is_held_is_not_taken_for_a_spent_coin(
@@ -387,12 +375,12 @@ def test_a_lock_that_is_held_is_not_taken_for_a_spent_coin(
         raise ConflictError(msg)
 
     with pytest.raises(ConflictError, match="in use by another process"):
-        publish(replace(lab, writing=held), dataset)
+        publish(with_outbox(lab, writing=held), dataset)
 
-    (entry,) = lab.journal.list_open()
+    (entry,) = lab.outbox.journal.list_open()
     first = entry.txid
     lab.resume()
-    assert lab.journal.list_open()[0].txid == first
+    assert lab.outbox.journal.list_open()[0].txid == first
 
 
 def test_without_coins_nothing_is_written_down(
@@ -403,7 +391,7 @@ def test_without_coins_nothing_is_written_down(
             publish(lab, dataset)
 
         assert "send some" in caught.value.hint
-        assert lab.journal.list_open() == []
+        assert lab.outbox.journal.list_open() == []
 
 
 def test_coins_that_are_split_first_take_a_block(
@@ -413,7 +401,7 @@ def test_coins_that_are_split_first_take_a_block(
     with open_publisher(node, pool, key) as lab:
         with pytest.raises(UnavailableError, match="a block must come first"):
             publish(lab, dataset)
-        assert lab.journal.list_open() == []
+        assert lab.outbox.journal.list_open() == []
         pool.deliver()
 
         (sent,) = publish(lab, dataset)
@@ -443,7 +431,7 @@ def test_a_reply_lost_between_two_parts_sends_nothing_twice(
 
     publish(lab, dataset)
 
-    (entry,) = lab.journal.list_open()
+    (entry,) = lab.outbox.journal.list_open()
     assert pool.pool == list(entry.transactions)
     pool.deliver()
     lab.resume()
@@ -490,15 +478,15 @@ def test_an_entry_is_kept_until_its_block_is_deep_enough(
         publish(lab, dataset)
         pool.deliver()
         (first,) = lab.resume()
-        kept = lab.journal.list_open()
+        kept = lab.outbox.journal.list_open()
         pool.deliver()
         lab.resume()
-        assert lab.journal.list_open() == kept
+        assert lab.outbox.journal.list_open() == kept
         pool.deliver()
         lab.resume()
 
         assert (first.outcome, len(kept)) == (Outcome.PUBLISHED, 1)
-        assert lab.journal.list_open() == []
+        assert lab.outbox.journal.list_open() == []
 
 
 def test_a_record_that_a_reorganisation_drops_is_sent_again(
@@ -510,7 +498,7 @@ def test_a_record_that_a_reorganisation_drops_is_sent_again(
         lab.resume()
         pool.reorganise(1)
         assert plan(lab, dataset).state is PlanState.SENT
-        transactions = lab.journal.list_open()[0].transactions
+        transactions = lab.outbox.journal.list_open()[0].transactions
 
         (again,) = lab.resume()
 
@@ -546,7 +534,7 @@ def test_entries_of_another_address_are_finished_and_are_not_ours(
         pool.deliver()
         (finished,) = second.resume()
         assert finished.outcome is Outcome.PUBLISHED
-        assert second.journal.list_open() == []
+        assert second.outbox.journal.list_open() == []
 
 
 def test_confirmations_are_counted_in_batches(
@@ -555,7 +543,7 @@ def test_confirmations_are_counted_in_batches(
     (sent,) = publish(lab, dataset)
     pool.deliver()
     pool.deliver()
-    lab.follow()
+    lab.outbox.follow()
     others = [("publish", Digest(f"{number:064x}")) for number in range(1200)]
     asked = [*others, ("publish", sent.id), ("edit", sent.id)]
 
@@ -572,7 +560,7 @@ def test_every_part_of_a_set_names_its_own_part_0(
     pool.deliver()
     lab.resume()
 
-    (entry,) = lab.journal.list_open()
+    (entry,) = lab.outbox.journal.list_open()
     assert len(entry.transactions) > 2
     references = {parse_part(text_of(tx)).reference for tx in entry.transactions[1:]}
     assert references == {entry.txid}

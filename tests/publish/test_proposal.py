@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,8 @@ from etdb.errors import (
     NotFoundError,
 )
 from etdb.index import queries
-from etdb.index.anchor import find_register
 from etdb.index.follow import follow
+from etdb.index.register import find_signed_body
 from etdb.lab.folder import read_dataset
 from etdb.publish.plan import PlanState
 from etdb.publish.publisher import Outcome, Published, Publisher
@@ -29,11 +28,13 @@ from etdb.record.edits import replacement_of
 from etdb.record.oip042 import read_envelope
 from etdb.record.signing import PrivateKey
 from etdb.testing.ledger import MemoryLedger
-from etdb.testing.publishing import open_publisher
+from etdb.testing.publishing import open_publisher, with_outbox
 from etdb.testing.records import Author
 
 Make = Callable[..., Path]
 LABELS = {"species": "Vibrio cholerae", "strain": "O395", "emdb": "EMD-1234"}
+
+STRANGER = Author(7, 35)
 
 
 @pytest.fixture
@@ -65,9 +66,9 @@ def test_an_edit_changes_what_was_named_and_nothing_else(
 
     after = queries.get_record(publisher.index, published.id)
     assert set(proposal.changes) == {
-        'strain: "O395" → "PAO1"',
-        "defocus: added",
-        "emdb: removed",
+        'Strain: "O395" → "PAO1"',
+        "Defocus: added",
+        "EMDB entry: removed",
     }
     assert (done.action, done.id, done.outcome) == (
         "edit",
@@ -79,21 +80,21 @@ def test_an_edit_changes_what_was_named_and_nothing_else(
     } | {"strain": "PAO1", "defocus_um": -6.0}
     assert (after["cid"], after["files"]) == (before["cid"], before["files"])
     assert all(check["holds"] for check in after["checks"])
-    assert publisher.journal.list_open() == []
+    assert publisher.outbox.journal.list_open() == []
 
 
 def test_planning_signs_and_sends_nothing(
     publisher: Publisher, published: Published, ledger: MemoryLedger
 ) -> None:
     before = ledger.tip()
-    keyless = replace(publisher, key=None)
+    keyless = with_outbox(publisher, key=None)
 
     keyless.plan_edit(published.id, {"strain": "PAO1"})
     keyless.plan_withdrawal(published.id, "wrong")
     keyless.plan_register("A lab")
 
     assert ledger.tip() == before
-    assert publisher.journal.list_open() == []
+    assert publisher.outbox.journal.list_open() == []
 
 
 def test_edits_follow_each_other(publisher: Publisher, published: Published) -> None:
@@ -142,7 +143,20 @@ def test_publishing_the_same_folder_again_takes_no_edit_back(
     assert again.state is PlanState.UNCHANGED
     assert publisher.publish([again])[0].outcome is Outcome.PRESENT
     assert changed.state is PlanState.CHANGED
-    assert 'strain: "PAO1" → "O395"' in changed.changes
+    assert 'Strain: "PAO1" → "O395"' in changed.changes
+
+
+def test_a_lab_that_names_heirs_later_edits_no_older_record(
+    publisher: Publisher, published: Published, tmp_path: Path
+) -> None:
+    options = LABELS | {"reconstruction": "IMOD", "taxid": 666}
+    dataset = read_dataset(
+        tmp_path / "data" / "vc-1",
+        options=options,
+        defaults={"heirs": STRANGER.address},
+    )
+
+    assert publisher.plan(dataset).state is PlanState.UNCHANGED
 
 
 @pytest.mark.parametrize(
@@ -154,16 +168,24 @@ def test_publishing_the_same_folder_again_takes_no_edit_back(
         ({"defocus": "deep"}, "is not a number"),
         ({"date": "yesterday"}, "is not a date"),
         ({"sid": "other"}, "sid cannot be changed"),
+        ({"heirs": STRANGER.address}, "heirs cannot be changed"),
+        ({"heirs": None}, "heirs cannot be changed"),
         ({"species": None}, "cannot be without species"),
         ({"title": ""}, "cannot be without title"),
-        ({"strain": "O395"}, "nothing would change"),
-        ({"microscope": None}, "nothing would change"),
     ],
 )
 def test_what_cannot_be_edited_is_refused(
     publisher: Publisher, published: Published, changes: Changes, message: str
 ) -> None:
     with pytest.raises(InvalidDataError, match=message):
+        publisher.plan_edit(published.id, changes)
+
+
+@pytest.mark.parametrize("changes", [{"strain": "O395"}, {"microscope": None}])
+def test_an_edit_that_changes_nothing_is_refused(
+    publisher: Publisher, published: Published, changes: Changes
+) -> None:
+    with pytest.raises(ConflictError, match="nothing would change"):
         publisher.plan_edit(published.id, changes)
 
 
@@ -183,9 +205,6 @@ def test_a_record_that_changed_since_it_was_shown_is_not_edited(
         publisher.send(first)
 
     assert ledger.tip() == before
-
-
-STRANGER = Author(7, 35)
 
 
 def other_record(
@@ -385,7 +404,7 @@ def test_a_registration_names_the_publisher(
         "gateways: none → https://a.example.org",
     )
     assert (done.action, done.outcome) == ("register", Outcome.PUBLISHED)
-    assert publisher.journal.list_open() == []
+    assert publisher.outbox.journal.list_open() == []
 
 
 def test_what_is_not_said_stays_registered_and_empty_takes_away(
@@ -395,9 +414,9 @@ def test_what_is_not_said_stays_registered_and_empty_takes_away(
     publisher.send(publisher.plan_register("A lab", url, [gateway, gateway]))
     publisher.send(publisher.plan_register("Another name"))
 
-    kept = find_register(publisher.index, publisher.address)
+    kept = find_signed_body(publisher.index, publisher.address)
     publisher.send(publisher.plan_register("Another name", "", [""]))
-    bare = find_register(publisher.index, publisher.address)
+    bare = find_signed_body(publisher.index, publisher.address)
 
     assert kept is not None
     assert bare is not None
@@ -409,7 +428,7 @@ def test_what_is_not_said_stays_registered_and_empty_takes_away(
 def test_registering_the_same_again_is_refused(publisher: Publisher) -> None:
     publisher.send(publisher.plan_register("A lab"))
 
-    with pytest.raises(InvalidDataError, match="nothing would change"):
+    with pytest.raises(ConflictError, match="nothing would change"):
         publisher.plan_register("A lab")
 
 
@@ -422,6 +441,8 @@ def test_registering_the_same_again_is_refused(publisher: Publisher) -> None:
         "AB" * 32,
         "QmfJxwEBCbfe5SRQpP1T1jaJrCLMuBSwP8FgpeV54rsPLx",
         " A lab",
+        "A lab\nanother line",
+        "A \x1b[2Jlab",
         "x" * 101,
     ],
 )
@@ -467,7 +488,7 @@ def test_a_key_of_another_address_sends_nothing(
     proposal = publisher.plan_withdrawal(published.id, "x")
 
     with pytest.raises(EtdbError):
-        replace(publisher, key=PrivateKey.generate()).send(proposal)
+        with_outbox(publisher, key=PrivateKey.generate()).send(proposal)
 
     assert ledger.tip() == before
 

@@ -19,21 +19,16 @@ from etdb.errors import (
 from etdb.identity import CID, RAW
 from etdb.index import queries
 from etdb.lab.folder import read_dataset
-from etdb.publish import outbox
-from etdb.publish.plan import Plan, PlanState
+from etdb.publish.plan import PlanState
 from etdb.publish.publisher import Outcome, Publisher
 from etdb.record.signing import TEST_P2PKH, PrivateKey
 from etdb.store.verified import iter_files
 from etdb.testing.ledger import MemoryLedger
 from etdb.testing.pool import PoolLedger, fail_nth
-from etdb.testing.publishing import open_publisher
+from etdb.testing.publishing import open_publisher, plan, with_outbox
 from etdb.testing.records import Author
 
 Make = Callable[..., Path]
-
-
-def plan(publisher: Publisher, folder: Path, **options: object) -> Plan:
-    return publisher.plan(read_dataset(folder, options=options))
 
 
 def record_of(publisher: Publisher, record_id: str) -> dict[str, Any]:
@@ -43,7 +38,7 @@ def record_of(publisher: Publisher, record_id: str) -> dict[str, Any]:
 def test_a_new_dataset_is_planned_without_the_key(
     publisher: Publisher, make_dataset: Make
 ) -> None:
-    found = plan(replace(publisher, key=None), make_dataset("vc-1"))
+    found = plan(with_outbox(publisher, key=None), make_dataset("vc-1"))
 
     assert found.state is PlanState.NEW
     assert found.artifact["details"]["sid"] == "vc-1"
@@ -68,7 +63,7 @@ def test_planning_sends_nothing(
     plan(publisher, make_dataset("vc-1"))
 
     assert ledger.tip() == before
-    assert publisher.journal.list_open() == []
+    assert publisher.outbox.journal.list_open() == []
 
 
 def test_what_is_published_stands_in_the_index(
@@ -85,9 +80,9 @@ def test_what_is_published_stands_in_the_index(
     assert record["publisher"]["address"] == publisher.address
     assert record["cid"] == published.cid == str(planned.cid)
     assert record["details"]["defocus_um"] == 0
-    assert record["file_count"] == published.files == 5
+    assert record["file_count"] == published.file_count == 5
     assert all(check["holds"] for check in record["checks"])
-    assert publisher.journal.list_open() == []
+    assert publisher.outbox.journal.list_open() == []
 
 
 def test_cost_and_parts_are_as_planned(
@@ -208,7 +203,7 @@ def test_a_changed_dataset_is_published_as_an_edit(
 
     assert changed.state is PlanState.CHANGED
     assert changed.changes == (
-        'title: "Vibrio cholerae" → "Another title"',
+        'Title: "Vibrio cholerae" → "Another title"',
         "file raw/notes.txt: other content",
     )
     assert (edited.action, edited.outcome) == ("edit", Outcome.PUBLISHED)
@@ -297,10 +292,10 @@ def test_a_key_of_another_address_publishes_nothing(
     before = ledger.tip()
 
     with pytest.raises(NotAllowedError, match="not an address of this key"):
-        replace(publisher, key=PrivateKey.generate()).publish([planned])
+        with_outbox(publisher, key=PrivateKey.generate()).publish([planned])
 
     assert ledger.tip() == before
-    assert publisher.journal.list_open() == []
+    assert publisher.outbox.journal.list_open() == []
 
 
 def test_publishing_without_a_key_is_a_mistake_of_ours(
@@ -309,7 +304,7 @@ def test_publishing_without_a_key_is_a_mistake_of_ours(
     planned = plan(publisher, make_dataset("vc-1"))
 
     with pytest.raises(RuntimeError, match="without its key"):
-        replace(publisher, key=None).publish([planned])
+        with_outbox(publisher, key=None).publish([planned])
 
 
 def test_a_test_key_publishes_under_its_test_address(
@@ -368,7 +363,7 @@ def test_a_ledger_that_is_down_is_retried_by_the_next_run(
     assert planned.state is PlanState.SENT
     assert published.outcome is Outcome.PRESENT
     assert record_of(publisher, published.id)["class"] == "A"
-    assert publisher.journal.list_open() == []
+    assert publisher.outbox.journal.list_open() == []
 
 
 def test_work_begun_on_another_ledger_is_not_finished_here(
@@ -377,12 +372,12 @@ def test_work_begun_on_another_ledger_is_not_finished_here(
     first = PoolLedger()
     with open_publisher(node, first, key) as publisher:
         publisher.publish([plan(publisher, make_dataset("vc-1"))])
-        (entry,) = publisher.journal.list_open()
+        (entry,) = publisher.outbox.journal.list_open()
     other = tmp_path / "other"
     other.mkdir()
 
     with open_publisher(other, MemoryLedger("another"), key) as publisher:
-        publisher.journal.open([entry])
+        publisher.outbox.journal.open([entry])
         with pytest.raises(ConflictError, match="vc-1 was begun on ledger memory"):
             publisher.resume()
 
@@ -397,28 +392,28 @@ def artifacts(publisher: Publisher, *sids: str) -> list[dict[str, Any]]:
 
 
 def test_many_artifacts_are_published_in_groups_of_bounded_size(
-    publisher: Publisher, ledger: MemoryLedger, monkeypatch: pytest.MonkeyPatch
+    publisher: Publisher, ledger: MemoryLedger
 ) -> None:
-    monkeypatch.setattr(outbox, "MAX_GROUP_MESSAGES", 2)
+    by_twos = with_outbox(publisher, max_group_messages=2)
     height = ledger.tip().height
     made = artifacts(publisher, "a", "b", "c", "d", "e")
 
-    done = publisher.publish_artifacts(made)
+    done = by_twos.publish_artifacts(made)
 
     assert [one.sid for one in done] == ["a", "b", "c", "d", "e"]
     assert {one.outcome for one in done} == {Outcome.PUBLISHED}
     assert ledger.tip().height == height + 3
     assert queries.search(publisher.index, "").total == 5
-    assert publisher.journal.list_open() == []
+    assert publisher.outbox.journal.list_open() == []
 
 
 def test_a_group_is_closed_before_it_has_too_many_bytes(
-    publisher: Publisher, ledger: MemoryLedger, monkeypatch: pytest.MonkeyPatch
+    publisher: Publisher, ledger: MemoryLedger
 ) -> None:
-    monkeypatch.setattr(outbox, "MAX_GROUP_BYTES", 1)
+    one_by_one = with_outbox(publisher, max_group_bytes=1)
     height = ledger.tip().height
 
-    publisher.publish_artifacts(artifacts(publisher, "a", "b"))
+    one_by_one.publish_artifacts(artifacts(publisher, "a", "b"))
 
     assert ledger.tip().height == height + 2
 

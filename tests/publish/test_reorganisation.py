@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +19,14 @@ from etdb.index import queries
 from etdb.index.db import Index
 from etdb.index.follow import follow
 from etdb.index.schema import messages
-from etdb.lab.folder import read_dataset
 from etdb.ledger.base import Carried, LedgerInfo
 from etdb.publish.plan import PlanState
-from etdb.publish.publisher import Outcome, Plan, Published, Publisher
+from etdb.publish.publisher import Outcome, Published, Publisher
 from etdb.record.message import LedgerKind
 from etdb.record.signing import PrivateKey
 from etdb.testing.ledger import MemoryLedger
 from etdb.testing.pool import PoolLedger
-from etdb.testing.publishing import open_publisher
+from etdb.testing.publishing import open_publisher, plan, publish, with_outbox
 
 Make = Callable[..., Path]
 Say = Callable[[Publisher], Published]
@@ -77,24 +75,10 @@ def lab(node: Path, pool: PoolLedger, key: PrivateKey) -> Iterator[Publisher]:
         yield opened
 
 
-@pytest.fixture
-def dataset(make_dataset: Make) -> Path:
-    return make_dataset("vc-1")
-
-
-def plan(publisher: Publisher, folder: Path, **options: object) -> Plan:
-    return publisher.plan(read_dataset(folder, options=options))
-
-
-def publish(publisher: Publisher, folder: Path) -> Published:
-    (one,) = publisher.publish([plan(publisher, folder)])
-    return one
-
-
 def settle(publisher: Publisher, pool: PoolLedger) -> None:
     pool.deliver()
     publisher.resume()
-    assert publisher.journal.list_open() == []
+    assert publisher.outbox.journal.list_open() == []
 
 
 def count_said(pool: PoolLedger, tmp_path: Path) -> dict[str, int]:
@@ -135,17 +119,17 @@ STATEMENTS: dict[str, Say] = {
 def test_a_settled_record_that_is_lost_is_not_published_twice(
     lab: Publisher, pool: PoolLedger, dataset: Path, tmp_path: Path
 ) -> None:
-    first = publish(lab, dataset)
+    (first,) = publish(lab, dataset)
     settle(lab, pool)
-    sent = [tx for entry in lab.journal.list_kept() for tx in entry.transactions]
+    sent = [tx for entry in lab.outbox.journal.list_kept() for tx in entry.transactions]
     pool.reorganise(1)
 
     assert plan(lab, dataset).state is PlanState.SENT
-    again = publish(lab, dataset)
+    (again,) = publish(lab, dataset)
 
     assert (again.id, again.outcome) == (first.id, Outcome.SENT)
     assert pool.pool == sent
-    assert len(lab.journal.list_open()) == 1
+    assert len(lab.outbox.journal.list_open()) == 1
     settle(lab, pool)
     assert count_said(pool, tmp_path) == {"publish": 1}
 
@@ -153,14 +137,14 @@ def test_a_settled_record_that_is_lost_is_not_published_twice(
 def test_once_forgotten_it_would_be_published_twice_or_not_at_all(
     lab: Publisher, pool: PoolLedger, dataset: Path, tmp_path: Path
 ) -> None:
-    first = publish(lab, dataset)
+    (first,) = publish(lab, dataset)
     settle(lab, pool)
-    lab.journal.close(lab.journal.list_kept())
+    lab.outbox.journal.close(lab.outbox.journal.list_kept())
     pool.reorganise(1)
 
     assert lab.resume() == []
     assert plan(lab, dataset).state is PlanState.NEW
-    assert publish(lab, dataset).id != first.id
+    assert publish(lab, dataset)[0].id != first.id
 
     settle(lab, pool)
     is_kept = isinstance(pool, KeepingPool)
@@ -177,7 +161,7 @@ def test_a_settled_statement_that_is_lost_is_sent_again(
     first = say(lab)
     settle(lab, pool)
     pool.reorganise(1)
-    lab.follow()
+    lab.outbox.follow()
 
     with pytest.raises(ConflictError, match="on its way"):
         say(lab)
@@ -198,7 +182,7 @@ def test_a_forgotten_statement_would_be_said_twice_or_not_at_all(
     settle(lab, pool)
     first = say(lab)
     settle(lab, pool)
-    lab.journal.close(lab.journal.list_kept())
+    lab.outbox.journal.close(lab.outbox.journal.list_kept())
     pool.reorganise(1)
     assert lab.resume() == []
 
@@ -215,11 +199,11 @@ def test_what_is_settled_holds_up_nothing(
     publish(lab, dataset)
     settle(lab, pool)
 
-    assert len(lab.journal.list_kept()) == 1
+    assert len(lab.outbox.journal.list_kept()) == 1
     assert lab.resume() == []
     assert lab.wait() == []
     assert plan(lab, dataset).state is PlanState.UNCHANGED
-    assert publish(lab, dataset).outcome is Outcome.PRESENT
+    assert publish(lab, dataset)[0].outcome is Outcome.PRESENT
     for say in (register, edit, withdraw):
         say(lab)
         settle(lab, pool)
@@ -240,12 +224,12 @@ def test_it_is_forgotten_when_no_reorganisation_reaches_it(
     for _ in range(LIMIT - 1):
         pool.deliver()
         lab.resume()
-        assert len(lab.journal.list_kept()) == 1
+        assert len(lab.outbox.journal.list_kept()) == 1
 
     pool.deliver()
 
     assert lab.resume() == []
-    assert lab.journal.list_kept() == []
+    assert lab.outbox.journal.list_kept() == []
 
 
 def test_on_a_ledger_that_stays_it_is_forgotten_at_once(
@@ -255,22 +239,22 @@ def test_on_a_ledger_that_stays_it_is_forgotten_at_once(
     publish(lab, dataset)
     settle(lab, pool)
 
-    assert lab.journal.list_kept() == []
+    assert lab.outbox.journal.list_kept() == []
 
 
 def test_more_confirmations_than_the_limit_are_waited_for(
     lab: Publisher, pool: PoolLedger, dataset: Path
 ) -> None:
-    patient = replace(lab, confirmations=LIMIT + 3)
+    patient = with_outbox(lab, confirmations=LIMIT + 3)
     publish(patient, dataset)
     for _ in range(LIMIT + 2):
         pool.deliver()
         patient.resume()
-        assert len(patient.journal.list_open()) == 1
+        assert len(patient.outbox.journal.list_open()) == 1
     pool.deliver()
     patient.resume()
 
-    assert patient.journal.list_kept() == []
+    assert patient.outbox.journal.list_kept() == []
 
 
 def test_a_branch_that_goes_through_a_record_and_its_edit_takes_back_both(
@@ -283,9 +267,12 @@ def test_a_branch_that_goes_through_a_record_and_its_edit_takes_back_both(
     pool.reorganise(2)
 
     assert plan(lab, dataset).state is PlanState.SENT
-    assert publish(lab, dataset).outcome is Outcome.SENT
+    assert publish(lab, dataset)[0].outcome is Outcome.SENT
 
-    assert {entry.action for entry in lab.journal.list_open()} == {"publish", "edit"}
+    assert {entry.action for entry in lab.outbox.journal.list_open()} == {
+        "publish",
+        "edit",
+    }
     settle(lab, pool)
     assert count_said(pool, tmp_path) == {"publish": 1, "edit": 1}
 
@@ -293,7 +280,7 @@ def test_a_branch_that_goes_through_a_record_and_its_edit_takes_back_both(
 def test_a_lost_record_whose_coin_is_spent_otherwise_is_composed_anew(
     lab: Publisher, pool: PoolLedger, dataset: Path, tmp_path: Path
 ) -> None:
-    first = publish(lab, dataset)
+    (first,) = publish(lab, dataset)
     settle(lab, pool)
     pool.reorganise(1)
     if not pool.pool:
@@ -301,7 +288,7 @@ def test_a_lost_record_whose_coin_is_spent_otherwise_is_composed_anew(
     pool.snatch(0)
     pool.deliver()
 
-    again = publish(lab, dataset)
+    (again,) = publish(lab, dataset)
 
     assert (again.id, again.outcome) == (first.id, Outcome.SENT)
     assert again.txid != first.txid
@@ -316,14 +303,14 @@ def test_what_is_settled_on_another_ledger_holds_up_nothing_here(
     settle(lab, pool)
     other = MemoryLedger("another", max_reorg_blocks=LIMIT)
     with Index.create(node / "other.sqlite", [other.info]) as index:
-        moved = replace(
+        moved = with_outbox(
             lab, ledger=other, index=index, follow=lambda: follow(index, other)
         )
 
         assert moved.resume() == []
         assert plan(moved, dataset).state is PlanState.NEW
-        assert publish(moved, dataset).outcome is Outcome.PUBLISHED
-    assert len(lab.journal.list_kept()) == 2
+        assert publish(moved, dataset)[0].outcome is Outcome.PUBLISHED
+    assert len(lab.outbox.journal.list_kept()) == 2
 
 
 def test_on_a_ledger_that_mines_at_once_it_is_in_a_block_again_at_once(
@@ -331,7 +318,7 @@ def test_on_a_ledger_that_mines_at_once_it_is_in_a_block_again_at_once(
 ) -> None:
     ledger = MemoryLedger(max_reorg_blocks=LIMIT)
     with open_publisher(node, ledger, key) as lab:
-        first = publish(lab, dataset)
+        (first,) = publish(lab, dataset)
         ledger.reorganise(1)
 
         (again,) = lab.resume()

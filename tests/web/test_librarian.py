@@ -120,7 +120,7 @@ class BrokenLibrarian(LibrarianIndex):
         while self._whole > 0:
             yield from found[: self._whole]
             self._whole -= len(found)
-        raise DamagedFileError("a record is not there", path="/home/of/somebody")
+        raise DamagedFileError("a record is not there", path=Path("/home/of/somebody"))
 
 
 @pytest.fixture
@@ -228,6 +228,14 @@ def test_what_this_system_has_none_of_is_an_empty_list(
     site: httpx.Client, kind: str
 ) -> None:
     assert site.get(f"{V2}/{kind}/get/all").json() == []
+
+
+def test_a_publisher_that_nobody_names_is_an_empty_list(site: httpx.Client) -> None:
+    """oip-index asks for one without saying which."""
+    answer = site.get(f"{V2}/artifact/get/publisher")
+
+    assert (answer.status_code, answer.json()) == (200, [])
+    assert answer.headers["access-control-allow-origin"] == "*"
 
 
 @pytest.mark.parametrize(
@@ -416,8 +424,42 @@ def test_a_browser_may_post(site: httpx.Client) -> None:
     assert "Content-Type" in answer.headers["access-control-allow-headers"]
 
 
-def test_other_paths_are_not_found_and_confined(site: httpx.Client) -> None:
-    answer = site.get(f"{V2}/nothing")
+@pytest.mark.parametrize("path", ["", "/nothing", "/artifact/get", "/info"])
+def test_a_browser_may_read(site: httpx.Client, path: str) -> None:
+    answer = site.options(V2 + path, headers={"Origin": "https://example.org"})
+
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert "GET" in answer.headers["access-control-allow-methods"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("POST", "/artifact/get/type", "GET, HEAD, OPTIONS"),
+        ("DELETE", "/artifact/get", "GET, HEAD, OPTIONS"),
+        ("PROPFIND", "/retailer/get/all", "GET, HEAD, OPTIONS"),
+        ("GET", "/search", "POST, OPTIONS"),
+        ("PUT", "/v1/send", "POST, OPTIONS"),
+    ],
+)
+def test_another_method_is_refused_as_json_that_scripts_may_read(
+    site: httpx.Client, method: str, path: str, allowed: str
+) -> None:
+    answer = site.request(method, V2 + path)
+
+    assert answer.status_code == 405
+    assert answer.json() == {"error": "this path is not asked with that method"}
+    assert answer.headers["allow"] == allowed
+    assert answer.headers["access-control-allow-origin"] == "*"
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+@pytest.mark.parametrize("path", ["", "/", "/nothing"])
+def test_other_paths_are_not_found_and_confined(
+    site: httpx.Client, method: str, path: str
+) -> None:
+    answer = site.request(method, V2 + path)
 
     assert answer.status_code == 404
     assert answer.json() == {"error": "there is no such path"}

@@ -350,8 +350,58 @@ def test_paths_that_are_unknown_and_the_24_hours(site: httpx.Client) -> None:
     assert (unknown.status_code, unknown.text) == (404, "404 not found")
     assert unknown.headers["content-type"].startswith("text/plain")
     assert hours.status_code == 400
-    assert site.post("/oip/artifact/get/latest").status_code == 405
     assert site.head("/oip/artifact/get/latest").status_code == 200
+
+
+KNOWN = [
+    "/daemon/version",
+    "/artifact/get/latest",
+    "/o5/record/search",
+    "/flo/tx/latest",
+]
+
+
+@pytest.mark.parametrize("path", KNOWN)
+@pytest.mark.parametrize(
+    "method", ["POST", "PUT", "DELETE", "PATCH", "TRACE", "PROPFIND"]
+)
+def test_another_method_is_refused_as_text_that_scripts_may_read(
+    site: httpx.Client, path: str, method: str
+) -> None:
+    answer = site.request(method, "/oip" + path, content=b"x" * 100_000)
+
+    assert (answer.status_code, answer.text) == (405, "405 method not allowed")
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert answer.headers["allow"] == "GET, HEAD, OPTIONS"
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("path", ["", "/", "/nothing/here"])
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+def test_a_path_that_is_unknown_is_so_by_any_method(
+    site: httpx.Client, path: str, method: str
+) -> None:
+    answer = site.request(method, "/oip" + path)
+
+    assert (answer.status_code, answer.text) == (404, "404 not found")
+    assert answer.headers["access-control-allow-origin"] == "*"
+
+
+@pytest.mark.parametrize("path", ["", "/nothing/here", *KNOWN])
+def test_a_browser_may_ask_beforehand(site: httpx.Client, path: str) -> None:
+    asked = {
+        "Origin": "https://example.org",
+        "Access-Control-Request-Method": "GET",
+        "Access-Control-Request-Headers": "x-requested-with",
+    }
+    answer = site.options("/oip" + path, headers=asked)
+
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert "GET" in answer.headers["access-control-allow-methods"]
+    allowed = answer.headers["access-control-allow-headers"].lower()
+    assert "x-requested-with" in allowed
 
 
 def test_the_old_paths_are_not_in_our_own_description(site: httpx.Client) -> None:

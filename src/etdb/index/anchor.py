@@ -11,12 +11,11 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from etdb.errors import NotFoundError
 from etdb.identity import Address, Digest
 from etdb.index.db import Index, find_tip
-from etdb.index.derive import best_first
 from etdb.index.rows import load_body
 from etdb.index.schema import messages, records, versions
+from etdb.index.statement import best_first
 
 Statement = tuple[str, Digest]
 """Action and digest (PROTOCOL R2)."""
@@ -62,23 +61,6 @@ def is_anchored(index: Index, ledger_id: str, action: str, digest: Digest) -> bo
     return statement in count_confirmations(index, ledger_id, [statement])
 
 
-def get_root_body(index: Index, record_id: str) -> dict[str, Any]:
-    """What a record said when it was first published: it alone names heirs (R5).
-
-    Raises NotFoundError.
-    """
-    with index.read() as connection:
-        text = connection.scalar(
-            select(messages.c.text)
-            .where(messages.c.digest == record_id, messages.c.action == "publish")
-            .order_by(*best_first())
-            .limit(1)
-        )
-    if text is None:
-        raise NotFoundError("record", record_id)
-    return load_body("publish", text)
-
-
 def list_earlier_bodies(index: Index, record_id: str) -> list[dict[str, Any]]:
     """What the versions of a record before the current one say, the newest first."""
     said = (
@@ -97,22 +79,6 @@ def list_earlier_bodies(index: Index, record_id: str) -> list[dict[str, Any]]:
         rows = connection.execute(said).all()
     first = {row.digest: row for row in reversed(rows)}
     return [load_body(row.action, row.text) for row in rows if row is first[row.digest]]
-
-
-def find_register(index: Index, address: Address) -> dict[str, Any] | None:
-    """What an address says of itself now under a content signature (R6)."""
-    with index.read() as connection:
-        text = connection.scalar(
-            select(messages.c.text)
-            .where(
-                messages.c.address == address,
-                messages.c.action == "register",
-                messages.c["class"] == "A",
-            )
-            .order_by(messages.c.timestamp.desc(), messages.c.digest, *best_first())
-            .limit(1)
-        )
-    return None if text is None else load_body("register", text)
 
 
 def list_sids(index: Index, address: Address) -> frozenset[str]:

@@ -233,7 +233,7 @@ def _verify_schema(connection: Connection, path: Path) -> None:
     version = connection.exec_driver_sql("PRAGMA user_version").scalar()
     if (application, version) != (APPLICATION_ID, SCHEMA_VERSION):
         msg = f"{path} is not an index of this version (schema {SCHEMA_VERSION})"
-        raise DamagedFileError(msg, hint=_REBUILD, found=version)
+        raise DamagedFileError(msg, hint=_REBUILD, path=path, found=version)
 
 
 def _new_ledgers(
@@ -285,4 +285,4 @@ def _translated(path: Path) -> Iterator[None]:
         ) from exc
     except (DBAPIError, sqlite3.Error) as exc:
         msg = f"the index {path} is broken: {getattr(exc, 'orig', exc)}"
-        raise DamagedFileError(msg, hint=_REBUILD) from exc
+        raise DamagedFileError(msg, hint=_REBUILD, path=path) from exc

@@ -11,23 +11,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, delete, exists, select, text
+from sqlalchemy import delete, exists, select, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.engine import Row as Fetched
 
 from etdb.identity import Address, Digest, Txid
 from etdb.index.db import list_ledgers
 from etdb.index.record_view import Anchor, Current, Withdrawal
+from etdb.index.register import find_register
 from etdb.index.rows import Row, load_body, record_row
 from etdb.index.schema import IS_CLAIM, messages, publishers, records, stale, versions
+from etdb.index.statement import LIGHT, best_first, statement_of
 from etdb.record.message import Place
 from etdb.record.rules import (
     RecordClass,
-    Revision,
     Standing,
     Statement,
     attested_old,
-    current_register,
     resolve,
 )
 
@@ -36,26 +36,6 @@ Judged = dict[Place, Statement]
 
 _BATCH = 200
 _MAX_NAME_CHARACTERS = 100
-
-_ANCHOR_ORDER = ("class", "time", "ledger", "height", "position", "txid")
-
-
-def best_first(anchors: FromClause = messages) -> tuple[ColumnElement[Any], ...]:
-    """The order of a statement's anchors; the names of classes sort best first."""
-    return tuple(anchors.c[name] for name in _ANCHOR_ORDER)
-
-
-LIGHT = (
-    messages.c.action,
-    messages.c.digest,
-    messages.c["class"],
-    messages.c.address,
-    messages.c.timestamp,
-    messages.c.root,
-    messages.c.number,
-    messages.c.previous,
-)
-"""What of a statement decides, without what it says."""
 
 _anchor = messages.alias("anchor")
 _BEST_ANCHOR = (
@@ -261,38 +241,10 @@ def _derive_publishers(connection: Connection, addresses: Sequence[str]) -> None
 
 
 def _registered_name(connection: Connection, address: str) -> str | None:
-    registers = (messages.c.address == address, messages.c.action == "register")
-    rows = connection.execute(select(*LIGHT).where(*registers).distinct())
-    current = current_register(statement_of(row, {}, "") for row in rows)
-    if current is None:
-        return None
-    said = connection.scalars(
-        select(messages.c.text)
-        .where(*registers, messages.c.digest == current.digest)
-        .order_by(*best_first())
-        .limit(1)
-    ).one()
-    alias = load_body("register", said).get("alias")
+    register = find_register(connection, address)
+    alias = None if register is None else register.statement.body.get("alias")
     return alias.strip()[:_MAX_NAME_CHARACTERS] if isinstance(alias, str) else None
 
 
 def _place(row: Fetched[Any]) -> Place:
     return Place(row.ledger, row.height, row.position, Txid(row.txid), row.time)
-
-
-def statement_of(row: Any, body: dict[str, Any], text: str) -> Statement:
-    """The statement of a row of messages that holds the columns of LIGHT."""
-    revision = None
-    if row.number is not None:
-        revision = Revision(Digest(row.root), row.number, Digest(row.previous))
-    return Statement(
-        action=row.action,
-        digest=Digest(row.digest),
-        record_class=RecordClass(row._mapping["class"]),
-        address=row.address,
-        timestamp=row.timestamp,
-        body=body,
-        revision=revision,
-        target=row.root if row.action == "deactivate" else None,
-        text=text,
-    )

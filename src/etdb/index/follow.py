@@ -104,6 +104,11 @@ def check(
             return found + list_differences(kept, built)
 
 
+def verify_branch(index: Index, ledger: LedgerReader) -> None:
+    """Whether `follow` could go on; nothing is written. Raises as it does."""
+    _Follower(index, ledger, _SILENT, _never, contextlib.nullcontext).find_agreed()
+
+
 class _Follower:
     """One call of `follow`."""
 
@@ -141,6 +146,10 @@ class _Follower:
                 msg = f"the ledger's block {reached + 1} does not follow the one before"
                 raise UnavailableError(msg, hint="look at the ledger's own log")
         return self._applied
+
+    def find_agreed(self) -> Tip | None:
+        """The last block that both hold; raises where that is too far back."""
+        return self._agreed(self._tip())
 
     def _read_on(self, tip: Tip | None, last_height: int) -> None:
         """Apply batches for as long as they follow each other and the index."""

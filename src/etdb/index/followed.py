@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from etdb.errors import DamagedFileError, EtdbError
 from etdb.index import queries
 from etdb.index.db import Index, find_tip
-from etdb.index.follow import follow
+from etdb.index.follow import follow, verify_branch
 from etdb.ledger.base import LedgerReader, Tip
 from etdb.progress import Progress, Silent
 
@@ -47,10 +48,15 @@ class FollowedLedgers:
         return self._known[ledger_id]
 
     def look(self) -> None:
-        """Ask every ledger for its tip; nothing is read into the index."""
+        """Ask every ledger for its tip, and whether it is still the one we read.
+
+        Nothing is read into the index.
+        """
         for reader in self._readers:
             with contextlib.suppress(EtdbError):
                 self._look(reader)
+                with self._noting(reader):
+                    verify_branch(self._index, reader)
 
     def lag(self) -> int:
         """How many blocks the index is behind, of all ledgers that answer."""
@@ -114,11 +120,12 @@ class FollowedLedgers:
             yield
         except EtdbError as error:
             before = self._known[reader.info.id]
-            self._known[reader.info.id] = Known(before.tip, error.message)
+            said = "; ".join(filter(None, (error.message, error.hint)))
+            self._known[reader.info.id] = Known(before.tip, said)
             raise
 
 
-def verify_whole(index: Index, chain: LedgerReader, where: object) -> None:
+def verify_whole(index: Index, chain: LedgerReader, folder: Path) -> None:
     """A chain of one's own ends no earlier than what was read from it before.
 
     If it does, a damaged disk has lost blocks, and going on from there would be
@@ -130,7 +137,11 @@ def verify_whole(index: Index, chain: LedgerReader, where: object) -> None:
     tip = chain.tip()
     if read is not None and read.height > tip.height:
         msg = (
-            f"the chain in {where} ends at block {tip.height},"
+            f"the chain in {folder} ends at block {tip.height},"
             f" and block {read.height} was read from it before"
         )
-        raise DamagedFileError(msg, hint="restore the folder from a copy")
+        raise DamagedFileError(
+            msg,
+            hint="the chain cannot be made again: restore its folder from a copy",
+            path=folder,
+        )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, select
@@ -17,23 +17,19 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.engine import Row as Fetched
 
 from etdb.index.db import Index, list_ledgers
-from etdb.index.derive import LIGHT, best_first, statement_of
 from etdb.index.old_form import say_old
 from etdb.index.queries import find_id
 from etdb.index.record_view import iso_time
 from etdb.index.rows import load_body
-from etdb.index.schema import messages, publishers, records
+from etdb.index.schema import messages, publishers
+from etdb.index.statement import LIGHT, best_first, get_root, statement_of
 from etdb.record.change import list_changes
-from etdb.record.rules import RecordClass, Standing, Statement, resolve, signers_of
+from etdb.record.rules import Standing, Statement, resolve, signers_of
 
 History = dict[str, Any]
 
-MAX_VERSIONS = 200
-MAX_OLD = 50
 MAX_CHANGES = 100
 MAX_LINE_CHARACTERS = 300
-MAX_READ_CHARACTERS = 4 * 1024 * 1024
-"""Of texts that are read to say what they change; the rest is not compared."""
 
 _ORDER = ("root", "superseded", "current", "fork", "pending", "refused")
 _ACCEPTED = frozenset(_ORDER[:4])
@@ -41,7 +37,23 @@ _PLACE = ("ledger", "height", "position", "txid", "time", "coverage")
 _WITHOUT_TEXT = tuple(column for column in messages.c if column.name != "text")
 
 
-def list_versions(index: Index, id_text: str) -> History:
+@dataclass(frozen=True)
+class HistoryLimits:
+    """How much is told of one record."""
+
+    versions: int = 200
+    old: int = 50
+    """Historical messages."""
+    read_characters: int = 4 * 1024 * 1024
+    """Of texts that are read to say what they change; the rest is not compared."""
+
+
+LIMITS = HistoryLimits()
+
+
+def list_versions(
+    index: Index, id_text: str, limits: HistoryLimits = LIMITS
+) -> History:
     """The history of one record; `id_text` is as for `queries.get_record`.
 
     Keys: `id`; `current`, a digest; `count` of accepted versions, forks
@@ -53,8 +65,8 @@ def list_versions(index: Index, id_text: str) -> History:
     """
     with index.read() as connection:
         record_id = find_id(connection, id_text)
-        root, row = _read_root(connection, record_id)
-        return _tell(_Past(connection, root, row, left=MAX_READ_CHARACTERS))
+        root, row = get_root(connection, record_id)
+        return _tell(_Past(connection, root, row, limits, left=limits.read_characters))
 
 
 def _tell(past: _Past) -> History:
@@ -62,7 +74,7 @@ def _tell(past: _Past) -> History:
     standing = resolve(past.root, edits, deactivates)
     withdrawn = standing.withdrawn_by
     withdrawal = None if withdrawn is None else past.withdrawal(withdrawn)
-    told = _ranked(standing)
+    told = _ranked(standing)[: past.limits.versions]
     versions = [past.version(statement, state) for state, statement in told]
     past.name([*versions, *([withdrawal] if withdrawal else [])])
     others = past.count_about() - len(edits) - len(deactivates)
@@ -78,12 +90,12 @@ def _tell(past: _Past) -> History:
         "refused": len(standing.refused) + others,
         "withdrawn": withdrawal,
         "old": old,
-        "old_count": len(old) if len(old) < MAX_OLD else past.count_old(),
+        "old_count": len(old) if len(old) < past.limits.old else past.count_old(),
     }
 
 
 def _ranked(standing: Standing) -> list[tuple[str, Statement]]:
-    """State and statement of what is listed: if there is too much, the newest."""
+    """State and statement of each, first what is told if there is too much."""
     superseded = [s for s in standing.history[1:] if s is not standing.current]
     groups: list[tuple[str, Sequence[Statement]]] = [
         ("current", (standing.current,)),
@@ -94,8 +106,7 @@ def _ranked(standing: Standing) -> list[tuple[str, Statement]]:
     ]
     if standing.current is not standing.root:
         groups.insert(1, ("root", (standing.root,)))
-    ranked = [(state, statement) for state, group in groups for statement in group]
-    return ranked[:MAX_VERSIONS]
+    return [(state, statement) for state, group in groups for statement in group]
 
 
 def _shown_order(version: Mapping[str, Any]) -> tuple[bool, int, bool, str]:
@@ -109,22 +120,6 @@ def _shown_order(version: Mapping[str, Any]) -> tuple[bool, int, bool, str]:
     )
 
 
-def _read_root(
-    connection: Connection, record_id: str
-) -> tuple[Statement, Fetched[Any]]:
-    """A record's root as it was judged, and the message that gives its place."""
-    found = connection.execute(
-        select(messages)
-        .join(records, records.c.anchor == messages.c.row)
-        .where(records.c.id == record_id)
-    ).one()
-    judged = connection.scalars(
-        select(records.c["class"]).where(records.c.id == record_id)
-    ).one()
-    root = statement_of(found, load_body("publish", found.text), found.text)
-    return replace(root, record_class=RecordClass(judged)), found
-
-
 @dataclass
 class _Past:
     """The messages about one record, and how much of them may still be read."""
@@ -132,6 +127,7 @@ class _Past:
     connection: Connection
     root: Statement
     root_row: Fetched[Any]
+    limits: HistoryLimits
     left: int
     """Characters of texts."""
     bodies: dict[str, Mapping[str, Any] | None] = field(default_factory=dict)
@@ -199,7 +195,7 @@ class _Past:
             select(*_WITHOUT_TEXT)
             .where(*self._is_old())
             .order_by(*(messages.c[name] for name in order))
-            .limit(MAX_OLD)
+            .limit(self.limits.old)
         )
         return [
             {

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 
 from etdb.identity import CID, Address
 from etdb.index import queries
-from etdb.index.anchor import find_register
 from etdb.index.db import Index
+from etdb.index.register import find_signed_body
 
 MAX_PUBLISHERS = 8
 MAX_GATEWAYS = 8
@@ -34,7 +34,7 @@ def list_hosts(index: Index, cid: CID) -> list[str]:
 
 
 def _registered(index: Index, address: Address) -> list[str]:
-    info = (find_register(index, address) or {}).get("info")
+    info = (find_signed_body(index, address) or {}).get("info")
     listed = info.get("gateways") if isinstance(info, Mapping) else None
     urls = listed if isinstance(listed, list) else []
     return [url for url in urls if isinstance(url, str)][:MAX_GATEWAYS]

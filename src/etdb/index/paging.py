@@ -29,6 +29,15 @@ class Page:
     next: str | None
     """An opaque token for `after`; None on the last page."""
 
+    def as_dict(self) -> dict[str, Any]:
+        """The page as JSON values: count, total, results, next."""
+        return {
+            "count": len(self.results),
+            "total": self.total,
+            "results": self.results,
+            "next": self.next,
+        }
+
 
 def verify_limit(limit: int) -> None:
     """Raises InvalidDataError unless a page of this size may be asked for."""

@@ -30,7 +30,6 @@ from etdb.errors import ConflictError, InvalidDataError, NotFoundError
 from etdb.identity import Address
 from etdb.index.condition import condition_of, starts_with_hex
 from etdb.index.db import Index, find_tip, list_ledgers
-from etdb.index.derive import best_first
 from etdb.index.paging import Page, encode_token, parse_token, verify_limit
 from etdb.index.record_view import RecordView, unknown_fields
 from etdb.index.rows import load_body
@@ -44,6 +43,7 @@ from etdb.index.schema import (
 )
 from etdb.index.schema import publishers as publisher_names
 from etdb.index.search import parse
+from etdb.index.statement import best_first
 from etdb.ledger.base import LedgerInfo, Tip
 from etdb.record.model import Record
 from etdb.record.rules import RecordClass, check_body

@@ -10,7 +10,6 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from etdb.errors import InvalidDataError
 from etdb.identity import CID
 from etdb.index.fields import RECORD_FIELDS, SORTED_TEXTS
 from etdb.index.record_view import (
@@ -176,10 +175,8 @@ def cid_spellings(text: str | None) -> tuple[str, ...]:
     """A CID as it was written and as version 1 in base32, by which it is found."""
     if text is None:
         return ()
-    try:
-        return tuple(dict.fromkeys((text, str(CID.parse(text).to_v1()))))
-    except InvalidDataError:
-        return (text,)
+    cid = CID.find(text)
+    return (text,) if cid is None else tuple(dict.fromkeys((text, str(cid.to_v1()))))
 
 
 def _joined(texts: Iterable[str | None]) -> str | None:

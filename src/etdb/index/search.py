@@ -307,10 +307,10 @@ def _text_term(field: Field, token: _Token) -> Expression:
 
 def _cid_term(field: Field, token: _Token) -> Expression:
     _only_equal(field, token)
-    try:
-        return Match(field.name, str(CID.parse(token.value).to_v1()))
-    except InvalidDataError:
+    cid = CID.find(token.value)
+    if cid is None:
         return Match(field.name, token.value, token.is_prefix)
+    return Match(field.name, str(cid.to_v1()))
 
 
 def _compared_term(field: Field, token: _Token) -> Expression:

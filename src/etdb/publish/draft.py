@@ -10,12 +10,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from etdb.errors import InvalidRecordError
+from etdb.errors import InvalidRecordError, UnavailableError
 from etdb.identity import Address, Digest, Txid
 from etdb.publish.compose import PLACEHOLDER, Cost, cost_of
 from etdb.record.edits import wrap_edit
 from etdb.record.oip042 import arrange, wrap, wrap_publish, wrap_value
-from etdb.record.signing import LATEST_TIMESTAMP, PrivateKey, sign_with_digest
+from etdb.record.signing import (
+    EARLIEST_TIMESTAMP,
+    LATEST_TIMESTAMP,
+    PrivateKey,
+    sign_with_digest,
+)
 
 _ARTIFACTS = frozenset({"publish", "edit"})
 _SUBJECTS = {"deactivate": "artifact", "register": "pub"}
@@ -29,17 +34,17 @@ class Draft:
     """publish, edit, deactivate or register."""
     body: Mapping[str, Any]
     """In the order of the wire, without what is unknown; `timestamp` is replaced."""
-    record: str = ""
-    """Id of the record it is about; empty where it makes one, or is about none."""
+    record_id: str = ""
+    """Of the record it is about; empty where it makes one, or is about none."""
     first_txid: str = ""
     """The record's first anchor: old readers name it so."""
     previous: str = ""
     """Of an edit, the version that it replaces."""
-    after: int = 0
-    """Unix seconds that its timestamp must be later than."""
+    after_timestamp: int = 0
+    """Its own timestamp must be later."""
     sid: str = ""
     cid: str = ""
-    files: int = 0
+    file_count: int = 0
 
     @property
     def address(self) -> Address:
@@ -48,7 +53,7 @@ class Draft:
 
     def timestamp(self, now: float) -> int:
         """The time it is to be signed at: now, or just after what it follows."""
-        return max(int(now), self.after + 1)
+        return max(int(now), self.after_timestamp + 1)
 
 
 def draft_artifact(artifact: Mapping[str, Any], address: Address) -> Draft:
@@ -66,7 +71,7 @@ def draft_artifact(artifact: Mapping[str, Any], address: Address) -> Draft:
         body=arrange({"floAddress": address, "timestamp": 0, **artifact}),
         sid=sid,
         cid=str(storage.get("location", "")),
-        files=len(storage.get("files", ())),
+        file_count=len(storage.get("files", ())),
     )
 
 
@@ -84,9 +89,13 @@ def sign(draft: Draft, now: float, key: PrivateKey) -> Signed:
     """The text of a draft, with both signatures.
 
     Raises NotAllowedError if floAddress is not the key's, InvalidRecordError and
-    InvalidMessageError for what cannot be signed or read again.
+    InvalidMessageError for what cannot be signed or read again, UnavailableError
+    where the clock is too far off (B5).
     """
     timestamp = draft.timestamp(now)
+    if not EARLIEST_TIMESTAMP <= timestamp <= LATEST_TIMESTAMP:
+        msg = f"the time is {timestamp} s after 1970, at which nothing can be signed"
+        raise UnavailableError(msg, hint="set this computer's clock, then repeat")
     body, digest = sign_with_digest(
         draft.action, {**draft.body, "timestamp": timestamp}, key
     )

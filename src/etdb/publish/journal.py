@@ -18,14 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from etdb import durable
-from etdb.errors import DamagedFileError, InvalidDataError, UnavailableError
+from etdb.errors import DamagedFileError, UnavailableError
 from etdb.identity import Address, Digest, Txid
 from etdb.ledger.base import SignedTransaction
-from etdb.ledger.flo.tx import Transaction
-from etdb.record.parts import join, parse_part
 
 _SUFFIX = ".json"
-_VERSION = 2
+_VERSION = 3
 
 Stamp = tuple[int, int, int]
 
@@ -42,12 +40,12 @@ class Entry:
     action: str
     """publish, edit, deactivate or register."""
     digest: Digest
-    record: str
-    """Id of the record it is about: of a publish its digest, of a register none."""
+    record_id: str
+    """Of the record it is about: of a publish its digest, of a register none."""
     address: Address
     sid: str
     cid: str
-    files: int
+    file_count: int
     text: str
     """The message, verbatim: whatever carries it, it is the same statement."""
     transactions: tuple[SignedTransaction, ...]
@@ -172,9 +170,6 @@ def _encode(entry: Entry) -> str:
 def _load(path: Path) -> tuple[Entry, ...]:
     try:
         head, *lines = path.read_text("utf-8").splitlines()
-        if lines and not lines[0].startswith("{"):
-            # Of the first version: one object, indented.
-            return (_decode_first_version(json.loads("\n".join([head, *lines]))),)
         if json.loads(head)["etdb-journal"] == _VERSION and lines:
             return tuple(_decode(json.loads(line)) for line in lines)
     except FileNotFoundError:
@@ -182,7 +177,7 @@ def _load(path: Path) -> tuple[Entry, ...]:
     except OSError as exc:
         msg = f"cannot read {path}: {exc.strerror}"
         raise UnavailableError(msg) from exc
-    except (ValueError, TypeError, KeyError, AttributeError, InvalidDataError) as exc:
+    except (ValueError, TypeError, KeyError, AttributeError) as exc:
         raise _unreadable(path) from exc
     raise _unreadable(path)
 
@@ -198,24 +193,8 @@ def _decode(plain: dict[str, Any]) -> Entry:
     return Entry(**plain, transactions=transactions)
 
 
-def _decode_first_version(plain: dict[str, Any]) -> Entry:
-    """One publication a file, without its text, which the transactions carry."""
-    if plain.pop("etdb-journal") != 1:
-        msg = "not of the first version"
-        raise ValueError(msg)
-    carried = [
-        Transaction.parse(bytes.fromhex(tx["raw"])).flo_data.decode()
-        for tx in plain["transactions"]
-    ]
-    text = carried[0]
-    if len(carried) > 1:
-        text = join([parse_part(part) for part in carried])
-    said = {"action": "publish", "record": plain["digest"], "text": text}
-    return _decode(plain | said)
-
-
 def _unreadable(path: Path) -> DamagedFileError:
     msg = f"{path} is not a journal entry that this version can read"
     return DamagedFileError(
-        msg, hint="restore it from a copy; it holds unfinished work"
+        msg, hint="restore it from a copy; it holds unfinished work", path=path
     )

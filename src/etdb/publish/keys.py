@@ -30,13 +30,11 @@ from etdb.errors import (
     UnavailableError,
 )
 from etdb.identity import Address, decode_base58check, encode_base58check
-from etdb.record.signing import MAIN_P2PKH, TEST_P2PKH, PrivateKey
+from etdb.record.signing import MAIN_P2PKH, TEST_P2PKH, WIF_VERSIONS, PrivateKey
 
 PUBLISHER = "publisher.key"
 WALLET = "wallet.key"
 
-_WIF_VERSIONS = {163: MAIN_P2PKH, 176: MAIN_P2PKH, 239: TEST_P2PKH}
-"""What a key's own version says of its addresses; 176 is how old wallets wrote."""
 _COMPRESSED = b"\x01"
 _MODE = 0o600
 _BACKUP_VERSION = 1
@@ -223,7 +221,7 @@ def _keep(path: Path, new: PrivateKey, *, replace: bool) -> Path | None:
 
 
 def _encode_wif(key: PrivateKey, address_version: int) -> str:
-    version = next(w for w, a in _WIF_VERSIONS.items() if a == address_version)
+    version = next(w for w, a in WIF_VERSIONS.items() if a == address_version)
     return encode_base58check(bytes([version]) + key.to_bytes() + _COMPRESSED)
 
 
@@ -234,7 +232,7 @@ def _parse_wif(text: str, name: str) -> tuple[PrivateKey, int]:
     except InvalidDataError as exc:
         msg = f"{name} holds no key"
         raise InvalidDataError(msg, hint="put it back: etdb key restore FILE") from exc
-    return key, _WIF_VERSIONS[decode_base58check(text)[0]]
+    return key, WIF_VERSIONS[decode_base58check(text)[0]]
 
 
 def _write_wif(path: Path, wif: str) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from etdb.errors import ConflictError, UnavailableError
+from etdb.errors import ConflictError, NotAllowedError, UnavailableError
 from etdb.identity import Address, Digest, Txid
 from etdb.index.anchor import Statement, count_confirmations
 from etdb.index.db import Index
@@ -30,8 +30,6 @@ from etdb.record.signing import PrivateKey
 Writing = Callable[[str], contextlib.AbstractContextManager[None]]
 """Holds the node's write lock; the text says what for."""
 
-MAX_GROUP_MESSAGES = 500
-MAX_GROUP_BYTES = 4_000_000
 _MAX_TRIES = 3
 
 
@@ -54,7 +52,7 @@ class Published:
     txid: Txid
     cid: str
     sid: str
-    files: int
+    file_count: int
     parts: int
     outcome: Outcome
     action: str = "publish"
@@ -68,25 +66,34 @@ class Outbox:
     ledger: Ledger
     journal: Journal
     follow: Callable[[], object]
+    """Brings the index to the ledger's tip."""
     writing: Writing
     address: Address
-    key: PrivateKey | None
+    key: PrivateKey | None = None
+    """Needed to send, not to look."""
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     confirmations: int = 1
-    """Blocks from an anchor to the tip before it is reported as settled."""
+    """Blocks from an anchor to the tip before a statement is reported as settled.
+
+    1 where blocks stay (an embedded chain). Where they may be reorganised, the
+    journal keeps what is settled until no reorganisation reaches it.
+    """
     max_fee_factor: int = 10
     """How many times the fee that was agreed to may be paid where it rises."""
+    max_group_messages: int = 500
+    """Of those that are written down and sent at once; see also their bytes."""
+    max_group_bytes: int = 4_000_000
 
     def find_open(self, sid: str) -> Entry | None:
         """What is on its way about a dataset of ours, if anything."""
         about = (entry for entry in self._own() if entry.sid == sid)
         return next(iter(self._on_its_way(about)), None)
 
-    def list_about(self, record: str) -> list[Entry]:
+    def list_about(self, record_id: str) -> list[Entry]:
         """What is on its way about a record."""
         return self._on_its_way(
-            entry for entry in self._own() if entry.record == record
+            entry for entry in self._own() if entry.record_id == record_id
         )
 
     def list_open_sids(self) -> frozenset[str]:
@@ -177,7 +184,8 @@ class Outbox:
         for draft in drafts:
             signed = sign(draft, self.clock(), self._required_key())
             size_bytes += len(signed.text)
-            is_full = len(group) == MAX_GROUP_MESSAGES or size_bytes > MAX_GROUP_BYTES
+            is_many = len(group) == self.max_group_messages
+            is_full = is_many or size_bytes > self.max_group_bytes
             if group and is_full:
                 yield group
                 group, size_bytes = [], len(signed.text)
@@ -206,11 +214,11 @@ class Outbox:
             position=position,
             action=draft.action,
             digest=signed.digest,
-            record=signed.digest if is_root else draft.record,
+            record_id=signed.digest if is_root else draft.record_id,
             address=self.address,
             sid=draft.sid,
             cid=draft.cid,
-            files=draft.files,
+            file_count=draft.file_count,
             text=signed.text,
             transactions=self._compose(signed.text),
         )
@@ -230,9 +238,10 @@ class Outbox:
         if waiting:
             # A reorganisation may have taken back what was settled.
             self.journal.mark(waiting)
-            resent = {entry.key: entry for entry in self._send(waiting)}
-            entries = [resent.get(entry.key, entry) for entry in entries]
-            self.follow()
+            with _saying_what_is_kept():
+                resent = {entry.key: entry for entry in self._send(waiting)}
+                entries = [resent.get(entry.key, entry) for entry in entries]
+                self.follow()
             depths = self._confirmations(entries)
         return [
             published(entry, entry.key in depths)
@@ -343,12 +352,24 @@ class Outbox:
 def published(entry: Entry, is_anchored: bool) -> Published:
     """An entry as the result of a run."""
     return Published(
-        id=Digest(entry.record or entry.digest),
+        id=Digest(entry.record_id or entry.digest),
         txid=entry.txid,
         cid=entry.cid,
         sid=entry.sid,
-        files=entry.files,
+        file_count=entry.file_count,
         parts=len(entry.transactions),
         outcome=Outcome.PUBLISHED if is_anchored else Outcome.SENT,
         action=entry.action,
     )
+
+
+@contextlib.contextmanager
+def _saying_what_is_kept() -> Iterator[None]:
+    """Who cannot be served now need not sign again."""
+    try:
+        yield
+    except (NotAllowedError, UnavailableError) as exc:
+        kept = "what is signed is kept: `etdb publish --resume` finishes it"
+        if "--resume" not in exc.hint:
+            exc.hint = f"{exc.hint}; {kept}" if exc.hint else kept
+        raise

@@ -24,8 +24,19 @@ class PlanState(StrEnum):
     """Something about it is on its way: nothing more is sent until that stands."""
 
 
-@dataclass(frozen=True)
-class Plan:
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """An artifact beside what its publisher has already published."""
+
+    state: PlanState
+    existing: Mapping[str, Any] | None
+    """The record dict of what is published under the same id, if anything."""
+    changes: tuple[str, ...] = ()
+    """What an edit would change, a line each."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan(Comparison):
     """A dataset hashed and compared; nothing is signed."""
 
     dataset: Dataset
@@ -38,11 +49,6 @@ class Plan:
     parts: int
     """Transactions that the message takes."""
     fee_sat: int
-    state: PlanState
-    existing: Mapping[str, Any] | None
-    """The record dict of what is published under the same id, if anything."""
-    changes: tuple[str, ...]
-    """What an edit would change, a line each."""
     warnings: tuple[str, ...]
 
     @property

@@ -14,13 +14,15 @@ from urllib.parse import urlsplit
 from etdb.errors import ConflictError, InvalidDataError, NotAllowedError
 from etdb.identity import Address
 from etdb.index import queries
-from etdb.index.anchor import find_register, get_root_body
 from etdb.index.db import Index
+from etdb.index.register import find_signed_body
+from etdb.index.statement import get_root
 from etdb.publish.artifact import Artifact, list_changes
 from etdb.publish.compose import Cost
 from etdb.publish.draft import Draft
 from etdb.publish.revision import Changes, change_fields, next_version, read_changes
 from etdb.record.oip042 import arrange
+from etdb.record.rules import signers_of
 from etdb.record.signing import EARLIEST_TIMESTAMP, verify_alias
 
 MAX_ALIAS_CHARACTERS = 100
@@ -28,8 +30,8 @@ MAX_GATEWAYS = 10
 MAX_URL_CHARACTERS = 200
 
 
-@dataclass(frozen=True)
-class Proposal:
+@dataclass(frozen=True, kw_only=True)
+class Proposed:
     """One statement about a record or about oneself; nothing is signed."""
 
     draft: Draft
@@ -37,11 +39,13 @@ class Proposal:
     """What it changes, a line each, for people."""
     title: str
     """Of the record; of a registration the name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal(Proposed):
+    """What is proposed, and what it costs."""
+
     cost: Cost
-
-
-Proposed = tuple[Draft, tuple[str, ...], str]
-"""Draft, changes and title."""
 
 
 def propose_edit(
@@ -49,7 +53,7 @@ def propose_edit(
 ) -> Proposed:
     """Some fields of a record said otherwise (R5).
 
-    Raises InvalidDataError where nothing would change, and what
+    Raises ConflictError where nothing would change, and what
     `verify_editable` and `read_changes` raise.
     """
     record = queries.get_record(index, record_id)
@@ -62,24 +66,24 @@ def propose_edit(
 def propose_version(
     record: Mapping[str, Any], artifact: Artifact, address: Address
 ) -> Proposed:
-    """A record said anew, whole. Raises InvalidDataError where nothing changes."""
+    """A record said anew, whole. Raises ConflictError where nothing changes."""
     after = arrange(next_version(artifact, record, address))
     differences = tuple(list_changes(record["artifact"], after))
     if not differences:
         msg = f"record {record['id'][:12]} says so already: nothing would change"
-        raise InvalidDataError(msg)
+        raise ConflictError(msg)
     draft = Draft(
         action="edit",
         body=after,
-        record=record["id"],
+        record_id=record["id"],
         first_txid=record["txid"],
         previous=record["versions"][-1]["id"],
-        after=record["timestamp"],
+        after_timestamp=record["timestamp"],
         sid=_sid(record),
         cid=str(after["storage"].get("location", "")),
-        files=len(after["storage"].get("files", [])),
+        file_count=len(after["storage"].get("files", [])),
     )
-    return draft, differences, str(record["title"] or "")
+    return Proposed(draft=draft, changes=differences, title=str(record["title"] or ""))
 
 
 def propose_withdrawal(
@@ -107,14 +111,18 @@ def propose_withdrawal(
     draft = Draft(
         action="deactivate",
         body=body,
-        record=record["id"],
+        record_id=record["id"],
         first_txid=record["txid"],
         sid=_sid(record),
         cid=record["cid"] or "",
-        files=record["file_count"],
-        after=EARLIEST_TIMESTAMP,
+        file_count=record["file_count"],
+        after_timestamp=EARLIEST_TIMESTAMP,
     )
-    return draft, (f"withdrawn for good: {reason}",), str(record["title"] or "")
+    return Proposed(
+        draft=draft,
+        changes=(f"withdrawn for good: {reason}",),
+        title=str(record["title"] or ""),
+    )
 
 
 def propose_registration(
@@ -128,14 +136,18 @@ def propose_registration(
 
     None leaves URL or gateways as they are; empty takes them away. Raises
     InvalidRecordError for an alias that could pass as something else (R4),
-    InvalidDataError for one that is too long, for what is no https URL, and
-    where nothing would change.
+    InvalidDataError for one that is too long and for what is no https URL,
+    ConflictError where nothing would change.
     """
     verify_alias(alias)
-    if len(alias) > MAX_ALIAS_CHARACTERS or alias != alias.strip():
-        msg = f"a name has at most {MAX_ALIAS_CHARACTERS} characters, no space around"
+    is_short = len(alias) <= MAX_ALIAS_CHARACTERS
+    if not is_short or alias != alias.strip() or not alias.isprintable():
+        msg = (
+            f"a name is one line of at most {MAX_ALIAS_CHARACTERS} characters, "
+            "no space around"
+        )
         raise InvalidDataError(msg)
-    old = find_register(index, address) or {}
+    old = find_signed_body(index, address) or {}
     info = dict(_mapping(old.get("info")))
     if url is not None:
         info["url"] = _https(url) if url else None
@@ -147,9 +159,10 @@ def propose_registration(
     changes = _registered_changes(old, body)
     if not changes:
         msg = f"{address} is registered so already: nothing would change"
-        raise InvalidDataError(msg)
+        raise ConflictError(msg)
     after = old.get("timestamp", EARLIEST_TIMESTAMP)
-    return Draft(action="register", body=body, after=after), changes, alias
+    draft = Draft(action="register", body=body, after_timestamp=after)
+    return Proposed(draft=draft, changes=changes, title=alias)
 
 
 def verify_editable(index: Index, record: Mapping[str, Any], address: Address) -> None:
@@ -169,13 +182,10 @@ def verify_editable(index: Index, record: Mapping[str, Any], address: Address) -
 
 def verify_signer(index: Index, record: Mapping[str, Any], address: Address) -> None:
     """Whether R5 lets this address speak about a record. Raises NotAllowedError."""
-    if address == record["publisher"]["address"]:
+    with index.read() as connection:
+        root, _ = get_root(connection, record["id"])
+    if address in signers_of(root):
         return
-    if record["class"] == "A":
-        root = get_root_body(index, record["id"])
-        heirs = _mapping(root.get("details")).get("heirs")
-        if isinstance(heirs, list) and address in heirs:
-            return
     owner = record["publisher"]["address"]
     msg = f"record {record['id'][:12]} was published by {owner}, not by {address}"
     raise NotAllowedError(

@@ -6,8 +6,7 @@ what it returns can be shown before it is sent. Sending is the outbox's.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,15 +17,19 @@ from etdb.index import queries
 from etdb.index.anchor import list_earlier_bodies, list_sids
 from etdb.index.db import Index
 from etdb.lab.folder import Dataset, LabFile
-from etdb.ledger.base import Ledger
 from etdb.progress import Progress, Silent
 from etdb.publish.artifact import Artifact, Hashed, build_artifact, list_changes
 from etdb.publish.compose import Cost
 from etdb.publish.draft import Draft, draft_artifact, estimate_cost
-from etdb.publish.journal import Journal
-from etdb.publish.outbox import Outbox, Outcome, Published, Writing, published
+from etdb.publish.outbox import Outbox, Outcome, Published, published
 from etdb.publish.picture import make_key_images
-from etdb.publish.plan import Plan, PlanState, verify_complete, verify_distinct
+from etdb.publish.plan import (
+    Comparison,
+    Plan,
+    PlanState,
+    verify_complete,
+    verify_distinct,
+)
 from etdb.publish.proposal import (
     Proposal,
     Proposed,
@@ -39,7 +42,6 @@ from etdb.publish.proposal import (
 from etdb.publish.revision import Changes, keep_heirs
 from etdb.record.model import Role
 from etdb.record.parts import plan_chunks
-from etdb.record.signing import PrivateKey
 from etdb.store.inplace import Added, InPlaceStore, Tree
 
 __all__ = ["Outcome", "Plan", "PlanState", "Proposal", "Published", "Publisher"]
@@ -49,47 +51,23 @@ __all__ = ["Outcome", "Plan", "PlanState", "Proposal", "Published", "Publisher"]
 class Publisher:
     """Publishes under one address. One at a time per node: the caller's lock."""
 
-    index: Index
-    ledger: Ledger
+    outbox: Outbox
+    """What is on its way, and what sends it."""
     store: InPlaceStore
-    journal: Journal
     derived: Path
     """The folder that key images are kept in."""
-    address: Address
-    follow: Callable[[], object]
-    """Brings the index to the ledger's tip."""
-    writing: Writing
-    key: PrivateKey | None = None
-    """Needed to publish, not to plan."""
-    clock: Callable[[], float] = time.time
-    sleep: Callable[[float], None] = time.sleep
     threads: int = 2
     """How many threads hash files."""
-    confirmations: int = 1
-    """Blocks from an anchor to the tip before a statement is reported as settled.
-
-    1 where blocks stay (an embedded chain). Where they may be reorganised, the
-    journal keeps what is settled until no reorganisation reaches it.
-    """
-    max_fee_factor: int = 10
-    """How many times the fee that was agreed to may be paid where it rises."""
 
     @property
-    def outbox(self) -> Outbox:
-        """What is on its way, and what sends it."""
-        return Outbox(
-            index=self.index,
-            ledger=self.ledger,
-            journal=self.journal,
-            follow=self.follow,
-            writing=self.writing,
-            address=self.address,
-            key=self.key,
-            clock=self.clock,
-            sleep=self.sleep,
-            confirmations=self.confirmations,
-            max_fee_factor=self.max_fee_factor,
-        )
+    def index(self) -> Index:
+        """What stands already."""
+        return self.outbox.index
+
+    @property
+    def address(self) -> Address:
+        """Under which it publishes."""
+        return self.outbox.address
 
     def plan(self, dataset: Dataset, progress: Progress | None = None) -> Plan:
         """Hash a dataset where it lies and compare it with what is published.
@@ -98,7 +76,7 @@ class Publisher:
         fields, and what the store raises for files that cannot be hashed.
         """
         verify_complete(dataset)
-        self.follow()
+        self.outbox.follow()
         lab = {file.name: file for file in dataset.files}
         tree = self._add(lab, progress or Silent())
         made, warnings = self._make_pictures(dataset, tree)
@@ -106,21 +84,19 @@ class Publisher:
             lab |= {file.name: file for file in made}
             tree = self._add(lab, Silent())
         hashed = [_hashed(file, tree.files[name]) for name, file in lab.items()]
-        plan = Plan(
+        artifact = build_artifact(dataset, hashed, tree.root, self.address)
+        found = self._compare(dataset.sid, artifact)
+        cost = self._cost(self._draft(artifact, found))
+        return Plan(
+            **vars(found),
             dataset=dataset,
-            artifact=build_artifact(dataset, hashed, tree.root, self.address),
+            artifact=artifact,
             cids={name: added.cid for name, added in tree.files.items()},
             cid=tree.root,
-            parts=0,
-            fee_sat=0,
-            state=PlanState.NEW,
-            existing=None,
-            changes=(),
+            parts=cost.parts,
+            fee_sat=cost.fee_sat,
             warnings=(*dataset.warnings, *warnings),
         )
-        compared = self._compared(plan)
-        cost = self._cost(self._draft(compared))
-        return replace(compared, parts=cost.parts, fee_sat=cost.fee_sat)
 
     def publish(
         self, plans: Sequence[Plan], progress: Progress | None = None
@@ -135,18 +111,15 @@ class Publisher:
         """
         verify_distinct([plan.dataset for plan in plans])
         self.resume()
-        compared = [self._compared(plan) for plan in plans]
-        wanted = [
-            plan
-            for shown, plan in zip(plans, compared, strict=True)
-            if _is_to_be_sent(shown, plan)
-        ]
-        self._verify_files(wanted)
-        sent = self.outbox.say([self._draft(plan) for plan in wanted], progress)
+        compared = [(p, self._compare(p.dataset.sid, p.artifact)) for p in plans]
+        wanted = [(plan, now) for plan, now in compared if _is_to_be_sent(plan, now)]
+        self._verify_files([plan for plan, _ in wanted])
+        drafts = [self._draft(plan.artifact, now) for plan, now in wanted]
+        sent = self.outbox.say(drafts, progress)
         done = {one.sid: one for one in sent}
         return [
             done.get(plan.dataset.sid) or self._standing(plan.dataset.sid)
-            for plan in compared
+            for plan in plans
         ]
 
     def publish_artifacts(
@@ -172,12 +145,12 @@ class Publisher:
     def plan_edit(self, record_id: str, changes: Changes) -> Proposal:
         """Some fields of a record said otherwise: search word → value or None.
 
-        Signs and sends nothing. Raises InvalidDataError for unknown fields and
-        where nothing would change, NotAllowedError for a record that is not ours
-        to edit, ConflictError for one that is withdrawn or has something on its
-        way, NotFoundError.
+        Signs and sends nothing. Raises InvalidDataError for unknown fields,
+        NotAllowedError for a record that is not ours to edit, ConflictError for
+        one that is withdrawn or has something on its way and where nothing would
+        change, NotFoundError.
         """
-        self.follow()
+        self.outbox.follow()
         found = propose_edit(self.index, self.address, record_id, changes)
         return self._proposal(found)
 
@@ -188,7 +161,7 @@ class Publisher:
         ours, ConflictError for one that is withdrawn or about to be,
         InvalidDataError without a reason, NotFoundError.
         """
-        self.follow()
+        self.outbox.follow()
         found = propose_withdrawal(self.index, self.address, record_id, why)
         return self._proposal(found)
 
@@ -201,10 +174,10 @@ class Publisher:
         """What our address says of itself: name, site, and who has its files.
 
         None leaves URL or gateways as they are; empty takes them away. Signs and
-        sends nothing. Raises InvalidDataError for what cannot be said, and where
-        nothing would change.
+        sends nothing. Raises InvalidDataError for what cannot be said,
+        ConflictError where nothing would change.
         """
-        self.follow()
+        self.outbox.follow()
         return self._proposal(
             propose_registration(self.index, self.address, alias, url, gateways)
         )
@@ -233,18 +206,17 @@ class Publisher:
         return self.outbox.wait(progress)
 
     def _proposal(self, found: Proposed) -> Proposal:
-        draft, changes, title = found
-        self._verify_alone(draft)
-        return Proposal(draft, changes, title, self._cost(draft))
+        self._verify_alone(found.draft)
+        return Proposal(**vars(found), cost=self._cost(found.draft))
 
     def _cost(self, draft: Draft) -> Cost:
-        return estimate_cost(draft, self.clock(), self.ledger.fee_sat)
+        return estimate_cost(draft, self.outbox.clock(), self.outbox.ledger.fee_sat)
 
     def _verify_alone(self, draft: Draft) -> None:
         """Nothing on its way makes the draft a repetition, or out of date."""
-        for entry in self.outbox.list_about(draft.record):
+        for entry in self.outbox.list_about(draft.record_id):
             if draft.action != "deactivate" or entry.action == draft.action:
-                what = draft.record[:12] or self.address
+                what = draft.record_id[:12] or self.address
                 msg = f"a message about {what} ({entry.action}) is on its way"
                 raise ConflictError(
                     msg, hint="wait for its block: etdb publish --resume --wait"
@@ -254,25 +226,24 @@ class Publisher:
         self._verify_alone(draft)
         if draft.action == "register":
             return
-        record = queries.get_record(self.index, draft.record)
+        record = queries.get_record(self.index, draft.record_id)
         is_moved = draft.previous not in ("", record["versions"][-1]["id"])
         if is_moved or record["withdrawn"] is not None:
-            msg = f"record {draft.record[:12]} is not any more what was shown"
+            msg = f"record {draft.record_id[:12]} is not any more what was shown"
             raise ConflictError(msg, hint="repeat the command and look again")
 
-    def _compared(self, plan: Plan) -> Plan:
-        """The plan in the light of index and journal as they are now."""
-        record = queries.find_by_sid(self.index, self.address, plan.dataset.sid)
-        found = replace(plan, state=PlanState.NEW, existing=record, changes=())
-        if self.outbox.find_open(plan.dataset.sid) is not None:
-            return replace(found, state=PlanState.SENT)
+    def _compare(self, sid: str, artifact: Artifact) -> Comparison:
+        """How a dataset's artifact stands to index and journal as they are now."""
+        record = queries.find_by_sid(self.index, self.address, sid)
+        if self.outbox.find_open(sid) is not None:
+            return Comparison(state=PlanState.SENT, existing=record)
         if record is None:
-            return found
-        artifact = keep_heirs(plan.artifact, record["artifact"])
-        changes = tuple(list_changes(record["artifact"], artifact))
-        if not changes or self._was_said(record, artifact):
-            return replace(found, state=PlanState.UNCHANGED)
-        return replace(found, state=PlanState.CHANGED, changes=changes)
+            return Comparison(state=PlanState.NEW, existing=None)
+        kept = keep_heirs(artifact, record["artifact"])
+        changes = tuple(list_changes(record["artifact"], kept))
+        if not changes or self._was_said(record, kept):
+            return Comparison(state=PlanState.UNCHANGED, existing=record)
+        return Comparison(state=PlanState.CHANGED, existing=record, changes=changes)
 
     def _was_said(self, record: Mapping[str, Any], artifact: Artifact) -> bool:
         """Whether an older version says the same, of the very same files.
@@ -285,13 +256,11 @@ class Publisher:
             for body in list_earlier_bodies(self.index, record["id"])
         )
 
-    def _draft(self, plan: Plan) -> Draft:
-        if plan.state is PlanState.CHANGED and plan.existing is not None:
-            verify_editable(self.index, plan.existing, self.address)
-            artifact = plan.artifact
-            draft, _, _ = propose_version(plan.existing, artifact, self.address)
-            return draft
-        return draft_artifact(plan.artifact, self.address)
+    def _draft(self, artifact: Artifact, now: Comparison) -> Draft:
+        if now.state is PlanState.CHANGED and now.existing is not None:
+            verify_editable(self.index, now.existing, self.address)
+            return propose_version(now.existing, artifact, self.address).draft
+        return draft_artifact(artifact, self.address)
 
     def _standing(self, sid: str) -> Published:
         """What stands already, or is on its way, under a lab's own id."""
@@ -305,7 +274,7 @@ class Publisher:
             txid=record["txid"],
             cid=record["cid"],
             sid=sid,
-            files=record["file_count"],
+            file_count=record["file_count"],
             parts=len(plan_chunks(record["text"])),
             outcome=Outcome.PRESENT,
         )
@@ -343,13 +312,13 @@ class Publisher:
                     )
 
 
-def _is_to_be_sent(shown: Plan, now: Plan) -> bool:
+def _is_to_be_sent(shown: Plan, now: Comparison) -> bool:
     """Whether a plan is sent. Raises ConflictError where it is not as shown."""
     is_for_later = shown.state is PlanState.SENT and now.existing is not None
     if now.state not in (PlanState.NEW, PlanState.CHANGED) or is_for_later:
         return False
     if (now.state, now.changes) != (shown.state, shown.changes):
-        msg = f"what is published of {now.dataset.sid} is not any more what was shown"
+        msg = f"what is published of {shown.dataset.sid} is not any more what was shown"
         raise ConflictError(msg, hint="repeat the command and look again")
     return True
 

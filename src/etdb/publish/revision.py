@@ -18,7 +18,10 @@ Changes = Mapping[str, object]
 """Search word → new value; None takes the field away."""
 
 _MANDATORY = ("title", "description", "species", "date")
-_OWN_ID = "sid"
+_FOR_EVER = {
+    "sid": "a record's sid cannot be changed: its dataset is found by it",
+    "heirs": "a record's heirs cannot be changed: its first version's alone count",
+}
 _VIEWS: Mapping[str, type[View]] = {"info": Info, "details": Details}
 _SPECS = {spec.search: spec for spec in FIELDS if spec.path[0] in _VIEWS}
 _MADE_BY = {
@@ -31,14 +34,15 @@ _MADE_BY = {
 def read_changes(changes: Changes) -> Fields:
     """Changes by search word in their wire form; None takes a field away.
 
-    Raises InvalidDataError for unknown words, values of the wrong kind and the
-    lab's own id, InvalidRecordError for a field that a record cannot do without.
+    Raises InvalidDataError for unknown words, values of the wrong kind, the lab's
+    own id and heirs (R5), InvalidRecordError for a field that a record cannot do
+    without.
     """
     said = {word: "" if value is None else value for word, value in changes.items()}
     fields = read_fields(said, "options")
-    if _OWN_ID in fields:
-        msg = "a record's sid cannot be changed: its dataset is found by it"
-        raise InvalidDataError(msg, hint="withdraw the record and publish anew")
+    for word, msg in _FOR_EVER.items():
+        if word in fields:
+            raise InvalidDataError(msg, hint="withdraw the record and publish anew")
     for word in _MANDATORY:
         if word in fields and fields[word] is None:
             msg = f"a record cannot be without {word}"
@@ -88,12 +92,16 @@ def next_version(
 
 
 def keep_heirs(artifact: Artifact, published: Mapping[str, Any]) -> Artifact:
-    """The artifact with the heirs that a published one names, if any."""
-    details = published.get("details")
-    heirs = details.get("heirs") if isinstance(details, Mapping) else None
-    if heirs is None:
-        return artifact
-    return {**artifact, "details": {**artifact.get("details", {}), "heirs": heirs}}
+    """The artifact with the heirs that a published one names, or with none.
+
+    Those of an edit do not count (R5): naming others would only seem to.
+    """
+    named = published.get("details")
+    details = dict(artifact.get("details", {}))
+    details.pop("heirs", None)
+    if isinstance(named, Mapping) and "heirs" in named:
+        details["heirs"] = named["heirs"]
+    return {**artifact, "details": details}
 
 
 def _spellings(spec: FieldSpec) -> Iterator[str]:

@@ -9,18 +9,9 @@ from types import MappingProxyType
 from typing import Any
 
 from etdb.errors import ConflictError, InvalidDataError, NotFoundError
-from etdb.web.site import Counts
+from etdb.index.paging import Page
 
 Record = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class MemoryPage:
-    """Some results of a list."""
-
-    results: Sequence[Record]
-    total: int
-    next: str | None
 
 
 @dataclass
@@ -37,9 +28,7 @@ class MemoryCatalogue:
         """The orders there are."""
         return MappingProxyType({"newest": "newest first", "oldest": "oldest first"})
 
-    def search(
-        self, query: str, *, sort: str, limit: int, after: str | None
-    ) -> MemoryPage:
+    def search(self, query: str, *, sort: str, limit: int, after: str | None) -> Record:
         """Records that contain every word; an open quote is an error."""
         if query.count('"') % 2:
             position = query.rindex('"')
@@ -57,17 +46,17 @@ class MemoryCatalogue:
         ]
         return _page(found if sort == "newest" else found[::-1], limit, after)
 
-    def get_record(self, id_text: str) -> Record:
+    def get_record(self, record_id: str) -> Record:
         """The record whose id, or that of a version, or txid starts so."""
         found = [
             record
             for record in self.records
-            if any(name.startswith(id_text) for name in _names(record))
+            if any(name.startswith(record_id) for name in _names(record))
         ]
-        if not found or len(id_text) < 6:
-            raise NotFoundError("record", id_text)
+        if not found or len(record_id) < 6:
+            raise NotFoundError("record", record_id)
         if len(found) > 1:
-            msg = f"{id_text} is the beginning of {len(found)} ids"
+            msg = f"{record_id} is the beginning of {len(found)} ids"
             candidates = [
                 {
                     "id": record["id"],
@@ -80,32 +69,36 @@ class MemoryCatalogue:
             raise ConflictError(msg, candidates=candidates)
         return found[0]
 
-    def list_versions(self, id_text: str) -> Record:
+    def list_versions(self, record_id: str) -> Record:
         """The history it was given, or one of a single version."""
-        record = self.get_record(id_text)
+        record = self.get_record(record_id)
         return self.histories.get(record["id"]) or make_history(record)
 
-    def list_rejected(self, *, limit: int, after: str | None) -> MemoryPage:
+    def list_rejected(self, *, limit: int, after: str | None) -> Record:
         """Rejections as they were given."""
         return _page(self.rejected, limit, after)
 
-    def count(self) -> Counts:
+    def count(self) -> dict[str, int]:
         """What the records say."""
         listed = [record for record in self.records if record["withdrawn"] is None]
         species = {record["details"].get("species") for record in listed}
         labs = {record["publisher"]["address"] for record in listed}
-        return Counts(len(listed), len(species - {None}), len(labs))
+        return {
+            "records": len(listed),
+            "species": len(species - {None}),
+            "labs": len(labs),
+        }
 
 
 def _names(record: Record) -> list[str]:
     return [record["id"], record["txid"], *(one["id"] for one in record["versions"])]
 
 
-def _page(found: Sequence[Record], limit: int, after: str | None) -> MemoryPage:
+def _page(found: Sequence[Record], limit: int, after: str | None) -> Record:
     start = int(after or 0)
     end = start + limit
     token = str(end) if end < len(found) else None
-    return MemoryPage(found[start:end], len(found), token)
+    return Page(list(found[start:end]), len(found), token).as_dict()
 
 
 def make_record(number: int, **changes: object) -> Record:
@@ -187,7 +180,7 @@ def _past(record: Record, version: Record) -> Record:
         "by_name": record["publisher"]["name"],
         "published": "2026-03-14T14:53:20Z",
         **{**_anchor(number), "time": version["timestamp"], "txid": version["txid"]},
-        "changes": [] if number == 1 else [f'strain: "O395-N{number}" → "O395"'],
+        "changes": [] if number == 1 else [f'Strain: "O395-N{number}" → "O395"'],
     }
 
 

@@ -9,14 +9,18 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from etdb.identity import Address, BlockHash
 from etdb.index.db import Index
 from etdb.index.follow import follow
+from etdb.lab.folder import read_dataset
 from etdb.ledger.base import Block, Ledger, LedgerInfo, SignedTransaction, Tip
 from etdb.publish.journal import Entry, Journal
+from etdb.publish.outbox import Outbox, Published
+from etdb.publish.plan import Plan
 from etdb.publish.publisher import Publisher
 from etdb.record.signing import PrivateKey
 from etdb.store.inplace import InPlaceStore, Tree
@@ -79,22 +83,36 @@ def open_publisher(
 ) -> Iterator[Publisher]:
     """A publisher over a folder, which is made into a node's if it is new.
 
-    `options` are further fields of the publisher.
+    `options` are further fields of its outbox.
     """
     with _open_index(folder, ledger) as index, _open_store(folder) as store:
         store.watch = watch
-        yield Publisher(
+        outbox = Outbox(
             index=index,
             ledger=WatchedLedger(ledger, watch),
-            store=store,
             journal=WatchedJournal(folder / "journal", watch),
-            derived=folder / "derived",
             address=key.address() if address is None else address,
             follow=_watched(watch, "follow", lambda: follow(index, ledger)),
             writing=lambda _purpose: contextlib.nullcontext(),
             key=key,
             **options,
         )
+        yield Publisher(outbox, store, derived=folder / "derived")
+
+
+def plan(publisher: Publisher, folder: Path, **options: object) -> Plan:
+    """What publishing a folder would come to."""
+    return publisher.plan(read_dataset(folder, options=options))
+
+
+def publish(publisher: Publisher, *folders: Path) -> list[Published]:
+    """Plan datasets and publish them together."""
+    return publisher.publish([plan(publisher, folder) for folder in folders])
+
+
+def with_outbox(publisher: Publisher, **changes: Any) -> Publisher:
+    """A publisher like another, but for these fields of its outbox."""
+    return replace(publisher, outbox=replace(publisher.outbox, **changes))
 
 
 class WatchedStore(InPlaceStore):

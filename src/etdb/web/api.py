@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse
 from etdb.web import header, schema
 from etdb.web.follow import Following
 from etdb.web.route import add_read
-from etdb.web.site import Page, Record, Site
+from etdb.web.site import Record, Site
 from etdb.web.status import public_status, without_places
 
 MAX_LIMIT = 200
@@ -73,7 +73,7 @@ class Api:
     ) -> JSONResponse:
         """Records that match a query."""
         page = self._site.catalogue.search(q, sort=sort, limit=limit, after=after)
-        return _answer(_as_list(page))
+        return _answer(page)
 
     def get_record(self, id_text: str) -> JSONResponse:
         """One record by its digest, a txid, or a unique prefix of 6 or more."""
@@ -86,7 +86,7 @@ class Api:
     def list_rejected(self, limit: Limit = 50, after: After = None) -> JSONResponse:
         """Messages that the rules refused, with the rule's number."""
         page = self._site.catalogue.list_rejected(limit=limit, after=after)
-        return _answer(_as_list(page))
+        return _answer(page)
 
     def get_status(self) -> JSONResponse:
         """What this node holds, and how far it follows its ledgers."""
@@ -116,16 +116,6 @@ def status_of(site: Site, following: Following | None) -> Record:
         "name": site.name,
         "version": site.version,
         "follow_problem": without_places(problem),
-    }
-
-
-def _as_list(page: Page) -> Record:
-    results = list(page.results)
-    return {
-        "count": len(results),
-        "total": page.total,
-        "results": results,
-        "next": page.next,
     }
 
 

@@ -12,7 +12,6 @@ from functools import partial
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -20,7 +19,7 @@ from starlette.responses import Response, StreamingResponse
 from etdb.errors import EtdbError, InvalidDataError
 from etdb.index.oip.librarian import Sort
 from etdb.web import header
-from etdb.web.dialect import MAX_DEPTH, MAX_NUMBER, add, answer, number, refused
+from etdb.web.dialect import MAX_DEPTH, MAX_NUMBER, Routes, answer, number, refused
 
 if TYPE_CHECKING:
     from etdb.index.oip.librarian import LibrarianIndex
@@ -39,11 +38,6 @@ PIECES_AT_ONCE = 200
 _ANY = frozenset({"", "*"})
 _NONE = "-"
 _NO_WALLET = "this node holds no wallet but its own: sign and send with your own node"
-_PREFLIGHT = {
-    **header.OPEN,
-    "Access-Control-Allow-Methods": "GET, POST",
-    "Access-Control-Allow-Headers": "Content-Type",
-}
 
 
 class Librarian:
@@ -52,7 +46,8 @@ class Librarian:
     def __init__(self, site: Site, librarian: LibrarianIndex) -> None:
         self._site = site
         self._librarian = librarian
-        self.router = APIRouter()
+        self._routes = Routes(PREFIX, _not_allowed)
+        self.router = self._routes.router
         for path, endpoint in (
             ("/artifact/get/type", self._list),
             ("/artifact/get", self._get),
@@ -60,14 +55,15 @@ class Librarian:
             ("/info", self._info),
             ("/publisher/get/all", self._publishers),
         ):
-            add(self.router, PREFIX + path, partial(_answered, endpoint))
+            self._routes.add(path, partial(_answered, endpoint))
+        self._routes.add("/artifact/get/publisher", lambda _: answer([]))
         for kind in ("retailer", "promoter", "autominer", "autominerpool", "media"):
-            add(self.router, f"{PREFIX}/{kind}/get/all", lambda _: answer([]))
+            self._routes.add(f"/{kind}/get/all", lambda _: answer([]))
         self._add_post("/search", self._search)
         self._add_post("/searchTxComment", self._search_texts)
         for path in ("/calcpubfee", "/v1/sign", "/v1/send"):
             self._add_post(path, _refuse_wallet)
-        add(self.router, PREFIX + "/{rest:path}", _unknown)
+        self._routes.add_rest(_unknown)
 
     def _add_post(self, path: str, endpoint: Callable[[Asked], Response]) -> None:
         async def post(request: Request) -> Response:
@@ -76,10 +72,7 @@ class Librarian:
                 return refused(413, f"the request is over {MAX_BODY_BYTES} bytes")
             return await run_in_threadpool(_posted, endpoint, body)
 
-        for method, answered in (("POST", post), ("OPTIONS", _preflight)):
-            self.router.add_route(
-                PREFIX + path, answered, methods=[method], include_in_schema=False
-            )
+        self._routes.add_post(path, post)
 
     def _list(self, request: Request) -> Response:
         """Records of a type; `results` is how many on a page, `*` or 0 all."""
@@ -193,17 +186,16 @@ async def _read_body(request: Request) -> bytes | None:
     return body
 
 
-async def _preflight(_request: Request) -> Response:
-    """What a browser asks before it posts."""
-    return Response(status_code=204, headers=_PREFLIGHT)
-
-
 def _refuse_wallet(_asked: Asked) -> Response:
     return refused(403, _NO_WALLET, status="error", response=[])
 
 
 def _unknown(_request: Request) -> Response:
     return refused(404, "there is no such path")
+
+
+def _not_allowed(_request: Request) -> Response:
+    return refused(405, "this path is not asked with that method")
 
 
 def _begun(pieces: Iterator[bytes]) -> Response:

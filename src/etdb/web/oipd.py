@@ -16,7 +16,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -24,9 +23,10 @@ from etdb.errors import EtdbError, InvalidDataError, NotFoundError
 from etdb.index.oip.page import NO_HITS, Hits, Window
 from etdb.web.dialect import (
     MAX_DEPTH,
-    add,
+    Routes,
     answer,
     is_false,
+    not_allowed,
     not_found,
     number,
     refused,
@@ -60,7 +60,8 @@ class Oipd:
         self._site = site
         self._oip = oip
         self._started = time.time()
-        self.router = APIRouter()
+        self._routes = Routes(PREFIX, not_allowed)
+        self.router = self._routes.router
         self._add("/daemon/version", self._version)
         self._add("/sync/status", self._sync_status)
         self._add("/artifact/cardinality", self._cardinality)
@@ -72,10 +73,10 @@ class Oipd:
         self._add("/o5/record/mapping/{names}", lambda _: answer({}))
         for path in _EMPTY:
             self._add(path, partial(_list, lambda *_: NO_HITS, MAX_LIMIT))
-        add(self.router, PREFIX + "/{rest:path}", not_found)
+        self._routes.add_rest(not_found)
 
     def _add(self, path: str, endpoint: Callable[[Request], Response]) -> None:
-        add(self.router, PREFIX + path, partial(_answered, endpoint))
+        self._routes.add(path, partial(_answered, endpoint))
 
     def _lists(self) -> Mapping[str, Find]:
         oip = self._oip

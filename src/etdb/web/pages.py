@@ -56,7 +56,7 @@ class Pages:
             request,
             "home.html",
             counts=self._site.catalogue.count(),
-            records=newest.results,
+            records=newest["results"],
         )
 
     def list_records(

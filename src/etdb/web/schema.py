@@ -46,15 +46,6 @@ class KeyImageShape(Shape):
     small: str | None
 
 
-class CandidateShape(Shape):
-    """One of the records that an ambiguous id may mean."""
-
-    id: str
-    title: str | None
-    publisher: str
-    record_class: str = Field(alias="class")
-
-
 class AnchorShape(Shape):
     """Where a statement stands on a ledger; time in Unix seconds."""
 

@@ -20,55 +20,34 @@ Record = dict[str, Any]
 """The one plain dict that the API, the pages and the command line share."""
 
 
-class Page(Protocol):
-    """Some results of a list, and where the list goes on."""
-
-    @property
-    def results(self) -> Sequence[Record]:
-        """The results of this page, in order."""
-
-    @property
-    def total(self) -> int:
-        """How many results there are on all pages."""
-
-    @property
-    def next(self) -> str | None:
-        """An opaque token for `after`; None on the last page."""
-
-
-@dataclass(frozen=True)
-class Counts:
-    """What a site holds, for its front page."""
-
-    records: int
-    species: int
-    labs: int
-
-
 class Catalogue(Protocol):
-    """All that the web asks of an index. Called from many threads at once."""
+    """All that the web asks of an index. Called from many threads at once.
+
+    Lists are dicts of count, total, results and next: an opaque token for `after`,
+    or None on the last page.
+    """
 
     @property
     def sorts(self) -> Mapping[str, str]:
         """The orders a list can have: word in the URL → what people read."""
 
-    def search(self, query: str, *, sort: str, limit: int, after: str | None) -> Page:
+    def search(self, query: str, *, sort: str, limit: int, after: str | None) -> Record:
         """Records that match. Raises InvalidDataError with its `position`."""
 
-    def get_record(self, id_text: str) -> Record:
+    def get_record(self, record_id: str) -> Record:
         """One record by any spelling of its id.
 
         Raises NotFoundError; ConflictError with `candidates` if ambiguous.
         """
 
-    def list_versions(self, id_text: str) -> Record:
+    def list_versions(self, record_id: str) -> Record:
         """The history of a record (`etdb.index.history`). Raises as get_record."""
 
-    def list_rejected(self, *, limit: int, after: str | None) -> Page:
+    def list_rejected(self, *, limit: int, after: str | None) -> Record:
         """Messages that the rules refused, newest first."""
 
-    def count(self) -> Counts:
-        """How many tilt series, species and labs there are."""
+    def count(self) -> Mapping[str, int]:
+        """How many `records`, `species` and `labs` there are."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from etdb.client.client import Client
+from etdb.client.catalogue import NodeCatalogue
 from etdb.client.download import download, plan
 from etdb.client.sources import HttpSource
 from etdb.testing.certificate import make_certificate
@@ -21,7 +21,7 @@ def test_kubo_gets_and_pins_a_dataset_and_gives_it_to_our_downloader(
     with published.lab.serving() as url:
         routing = {"Routing": {"Type": "delegated", "DelegatedRouters": [url]}}
         kubo = Kubo.create(kubo_program, tmp_path / "repo", settings=routing)
-        record = Client(url).get_record(published.id)
+        record = NodeCatalogue(url).get_record(published.id)
         with kubo.running():
             kubo.run("get", "--progress=false", "-o", tmp_path / "got", record["cid"])
             kubo.run("pin", "add", record["cid"])
@@ -33,7 +33,7 @@ def test_kubo_gets_and_pins_a_dataset_and_gives_it_to_our_downloader(
 
     folder = tmp_path / "back"
     with kubo.running(), HttpSource(kubo.gateway_url) as source:
-        results = download(plan(record, [source], folder), [source])
+        results = download(plan(record, [source], folder), [source]).files
     assert {result.state for result in results} == {"done"}
     for name, data in published.files.items():
         assert (folder / name).read_bytes() == data

@@ -187,6 +187,10 @@ def test_kinds_of_records_that_are_not_kept_are_empty_lists(
         ("searchOip5Records", {"q": "Davi", "limit": 5}),
         ("searchOip5Templates", {"q": "_exists_:any.thing", "limit": 5}),
     )
+    several = ask(
+        ("getOip5Records", [OLD_TXID, served.txids[0]]),
+        ("getOip5Templates", [OLD_TXID, served.txids[0]]),
+    )
     mapping, verified = ask(
         ("getOip5Mapping", ["tmpl_433C2783"]),
         ("isVerifiedPublisher", {"pubAddr": served.address}),
@@ -197,5 +201,25 @@ def test_kinds_of_records_that_are_not_kept_are_empty_lists(
     assert latest == {"success": True, "hdata": []}
     empty = {"next": "", "count": 0, "total": 0, "results": []}
     assert oip5 == [{"success": True, "payload": empty}] * 6
+    assert several == [[{"success": True, "payload": empty}] * 2] * 2
     assert mapping == {"success": True, "payload": {}}
     assert verified == {"success": False, "error": "No verified publisher found"}
+
+
+@pytest.mark.parametrize("kind", ["041", "AlexandriaMedia"])
+def test_a_record_of_a_kind_that_is_not_kept_is_refused_by_js_oip_itself(
+    ask: Callable[..., list[Any]], served: Served, kind: str
+) -> None:
+    """It decodes the first result before it looks whether there is one."""
+    one, several, none, then = ask(
+        (f"get{kind}Artifact", OLD_TXID),
+        (f"get{kind}Artifacts", [OLD_TXID, served.txids[0]]),
+        (f"get{kind}Artifacts", []),
+        ("getArtifact", served.txids[0]),
+    )
+
+    for answer in (one, several):
+        assert "Cannot read properties of undefined" in answer["failed"]
+        assert "Request failed" not in answer["failed"]
+    assert none == NOTHING
+    assert then["success"] is True

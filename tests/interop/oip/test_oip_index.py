@@ -106,6 +106,16 @@ def test_the_parts_of_a_record_join(ask: Ask, served: Served) -> None:
     assert joined.endswith("}}}}")
 
 
+def test_its_call_for_one_publisher_does_not_end_the_program(ask: Ask) -> None:
+    """It reads what it asked for before that has come, and catches no refusal."""
+    (found,) = ask(("getPublisher",))
+    again, artifacts = ask(("getPublisher",), ("getLatestArtifacts", 1))
+
+    assert found == again
+    assert "Cannot read properties of undefined" in found["failed"]
+    assert len(artifacts) == 1
+
+
 def test_lists_of_publishers_and_of_what_is_not_kept(ask: Ask, served: Served) -> None:
     publishers, *others = ask(
         ("getAllPublishers",),

@@ -21,10 +21,10 @@ from hypothesis import strategies as st
 from etdb.errors import ConflictError, DamagedFileError, UnavailableError
 from etdb.identity import Txid
 from etdb.ledger.base import Tip
-from etdb.ledger.flo import cointable
 from etdb.ledger.flo.block import COIN_SAT, FloBlock, Header, coinbase
 from etdb.ledger.flo.coinbook import Balance, CoinBook, Spend
 from etdb.ledger.flo.coins import Coin
+from etdb.ledger.flo.cointable import BookLimits
 from etdb.ledger.flo.script import pay_to
 from etdb.ledger.flo.tx import OutPoint, Transaction, TxIn, TxOut
 from etdb.ledger.flo.wallet import Wallet
@@ -136,8 +136,9 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "coins.sqlite"
 
 
-def opened(path: Path, first_height: int = 0) -> CoinBook:
-    return CoinBook.open(path, OURS, LEDGER, first_height, wait_s=0.0)
+def opened(path: Path, first_height: int = 0, **limits: int) -> CoinBook:
+    of = BookLimits(**limits)
+    return CoinBook.open(path, OURS, LEDGER, first_height, wait_s=0.0, limits=of)
 
 
 def test_coins_are_found_with_what_made_and_what_spent_them(
@@ -285,11 +286,10 @@ def test_a_shorter_chain_is_followed_too(chain: Chain, path: Path) -> None:
 
 
 def test_below_the_hashes_that_are_kept_all_is_read_again(
-    chain: Chain, path: Path, monkeypatch: pytest.MonkeyPatch
+    chain: Chain, path: Path
 ) -> None:
-    monkeypatch.setattr(cointable, "KEPT_BLOCKS", 10)
     chain.mine(to=OURS, count=50)
-    with opened(path) as book:
+    with opened(path, kept_blocks=10) as book:
         book.sync(chain)
         chain.undo(20)
         chain.mine(to=OURS, count=21)
@@ -301,12 +301,9 @@ def test_below_the_hashes_that_are_kept_all_is_read_again(
     assert rows_of(path) == Scan(chain.blocks).rows
 
 
-def test_only_the_last_hashes_are_kept(
-    chain: Chain, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(cointable, "KEPT_BLOCKS", 10)
+def test_only_the_last_hashes_are_kept(chain: Chain, path: Path) -> None:
     chain.mine(count=50)
-    with opened(path) as book:
+    with opened(path, kept_blocks=10) as book:
         book.sync(chain)
     with sqlite3.connect(path) as db:
         heights = [row[0] for row in db.execute("SELECT height FROM blocks")]
@@ -340,19 +337,16 @@ def test_after_random_reorganisations_it_equals_a_straight_scan(
 ) -> None:
     dice, chain = random.Random(seed), Chain()
     path = tmp_path_factory.mktemp("book") / "coins.sqlite"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cointable, "_BATCH_BLOCKS", 3)
-        with opened(path, first_height) as book:
-            for _ in range(dice.randint(1, 8)):
-                chain.undo(dice.randint(0, min(len(chain.blocks) - 1, 12)))
-                for _ in range(dice.randint(0, 8)):
-                    spending = random_spending(chain, dice, first_height)
-                    chain.mine(*spending, to=dice.choice([OURS, THEIRS]))
-                book.sync(chain)
-                assert book.balance().coins == sum(
-                    row[3] is None
-                    for row in Scan(chain.blocks, first_height).rows.values()
-                )
+    with opened(path, first_height, batch_blocks=3) as book:
+        for _ in range(dice.randint(1, 8)):
+            chain.undo(dice.randint(0, min(len(chain.blocks) - 1, 12)))
+            for _ in range(dice.randint(0, 8)):
+                spending = random_spending(chain, dice, first_height)
+                chain.mine(*spending, to=dice.choice([OURS, THEIRS]))
+            book.sync(chain)
+            assert book.balance().coins == sum(
+                row[3] is None for row in Scan(chain.blocks, first_height).rows.values()
+            )
 
     assert rows_of(path) == Scan(chain.blocks, first_height).rows
 
@@ -418,14 +412,14 @@ class Lost(Chain):
             yield height, item
 
 
-def test_what_was_read_before_the_daemon_went_is_not_read_again(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(cointable, "_BATCH_BLOCKS", 4)
+def test_what_was_read_before_the_daemon_went_is_not_read_again(path: Path) -> None:
     chain = Lost()
     chain.mine(to=OURS, count=20)
     chain.left = 10
-    with opened(path) as book, pytest.raises(UnavailableError, match="is gone"):
+    with (
+        opened(path, batch_blocks=4) as book,
+        pytest.raises(UnavailableError, match="is gone"),
+    ):
         book.sync(chain)
     chain.left, chain.asked = 100, 0
 
@@ -444,7 +438,6 @@ from etdb.ledger.flo import coinbook, cointable
 from etdb.ledger.flo.block import FloBlock
 from tests.ledger.flo import test_coinbook as tests
 
-cointable._BATCH_BLOCKS = 5
 path, blocks, is_whole = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] == "whole"
 chain = tests.Chain()
 chain.blocks = [FloBlock.parse(bytes.fromhex(line)) for line in blocks.open()]
@@ -461,7 +454,7 @@ def write(db, batch):
     os.kill(os.getpid(), signal.SIGKILL)
 
 coinbook.write = write
-tests.opened(path).sync(chain)
+tests.opened(path, batch_blocks=5).sync(chain)
 """
 
 
@@ -493,14 +486,12 @@ def test_a_killed_reader_goes_on_where_it_was(
     assert is_equal == (transaction == "whole")
 
 
-def test_two_readers_of_one_file_do_each_block_once(
-    chain: Chain, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(cointable, "_BATCH_BLOCKS", 2)
+def test_two_readers_of_one_file_do_each_block_once(chain: Chain, path: Path) -> None:
     dice = random.Random(7)
     for _ in range(60):
         chain.mine(*random_spending(chain, dice, 0), to=OURS)
-    books = [CoinBook.open(path, OURS, LEDGER) for _ in range(2)]
+    few = BookLimits(batch_blocks=2)
+    books = [CoinBook.open(path, OURS, LEDGER, limits=few) for _ in range(2)]
     threads = [threading.Thread(target=book.sync, args=(chain,)) for book in books]
 
     for thread in threads:
@@ -582,6 +573,7 @@ def test_a_file_that_is_no_database_is_an_error(path: Path) -> None:
     with pytest.raises(DamagedFileError, match="is broken") as caught:
         opened(path)
 
+    assert caught.value.path == path
     assert "made again from the ledger" in caught.value.hint
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,8 +13,8 @@ import pytest
 
 from etdb.errors import UnavailableError
 from etdb.identity import Txid
-from etdb.ledger.base import SignedTransaction
 from etdb.ledger.flo.local import EmbeddedChain
+from etdb.testing.resources import disk_full_at
 
 OPEN = """
 import json, os, pathlib, resource, signal, sys
@@ -144,22 +143,14 @@ def test_a_full_disk_leaves_the_chain_and_the_same_group_goes_later(
     whole = path.read_bytes()
     group = [chain.compose(b"x" * 1000) for _ in range(900)]
 
-    with pytest.raises(UnavailableError, match="cannot write"):
-        send_with_little_room(chain, group, len(whole) + 800_000)
+    with (
+        disk_full_at(len(whole) + 800_000),
+        pytest.raises(UnavailableError, match="cannot write"),
+    ):
+        chain.send(group)
 
     assert path.read_bytes() == whole
     assert chain.tip().height == 110
     chain.send(group)
     assert chain.tip().height == 112
     reopen().verify()
-
-
-def send_with_little_room(
-    chain: EmbeddedChain, group: list[SignedTransaction], size_bytes: int
-) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
-    try:
-        chain.send(group)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

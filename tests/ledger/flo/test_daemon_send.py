@@ -615,5 +615,4 @@ def test_the_status_tells_what_waits_and_what_is_there(
     assert status.wallet is not None
     assert status.wallet.address == KEY.address(TEST_P2PKH)
     assert status.wallet.balance_sat == 16 * COIN_SAT
-    assert status.wallet.unconfirmed == 1
     assert status.wallet.fee_sat_per_kb == 1_000

@@ -78,8 +78,11 @@ def test_a_file_whose_blocks_do_not_follow_is_refused(
 ) -> None:
     rewrite(folder, change)
 
-    with pytest.raises(DamagedFileError, match=reason):
+    with pytest.raises(DamagedFileError, match=reason) as caught:
         BlockFile(folder)
+
+    assert caught.value.path == folder / "blocks.log"
+    assert "cannot be made again" in caught.value.hint
 
 
 def test_blocks_are_kept_as_they_were_sealed(folder: Path) -> None:

@@ -7,8 +7,6 @@ hypothesis; memory and steps stay in proportion to the bytes.
 from __future__ import annotations
 
 import random
-import sys
-import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -31,6 +29,7 @@ from etdb.ledger.flo.tx import OutPoint, Transaction, TxIn, TxOut
 from etdb.ledger.flo.wire import encode_compact
 from etdb.record.message import Coverage, LedgerKind, Place
 from etdb.record.rules import judge
+from etdb.testing.resources import count_steps, peak_bytes
 
 TOKENS = [b"\xfd\xff\xff", b"\xfe" + b"\xff" * 4, b"\xff" * 9, b"\0\1", bytes(36)]
 NUMBERS = [0, 1, 0xFC, 0xFD, 0xFFFF, 2**31, 2**40, 2**64 - 1]
@@ -144,31 +143,6 @@ def test_no_script_raises_anything_else(
 # Cost.
 
 
-def steps(do: Callable[[], object]) -> int:
-    count = 0
-
-    def step(_frame: object, event: str, _argument: object) -> None:
-        nonlocal count
-        count += event in {"call", "c_call"}
-
-    before = sys.getprofile()
-    sys.setprofile(step)
-    try:
-        do()
-    finally:
-        sys.setprofile(before)
-    return count
-
-
-def peak_bytes(do: Callable[[], object]) -> int:
-    tracemalloc.start()
-    try:
-        do()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-
-
 def ignore(do: Callable[[], object]) -> Callable[[], None]:
     def called() -> None:
         try:
@@ -207,8 +181,7 @@ def test_twice_the_bytes_take_twice_the_steps_and_memory(
 
     def cost(data: bytes) -> tuple[int, int]:
         do = ignore(lambda: read_transaction(data))
-        do()
-        return steps(do), peak_bytes(do)
+        return count_steps(do), peak_bytes(do)
 
     (steps_once, peak_once), (steps_twice, peak_twice) = cost(once), cost(twice)
     assert steps_twice <= 2.2 * steps_once + 100
@@ -241,4 +214,6 @@ def test_many_inputs_with_signatures_are_hashed_a_bounded_number_of_times() -> N
     half = Transaction(2, inputs[:1000], (TxOut(1, b""),))
     whole = Transaction(2, inputs, (TxOut(1, b""),))
 
-    assert steps(lambda: coverage_of(whole)) < 2.2 * steps(lambda: coverage_of(half))
+    assert count_steps(lambda: coverage_of(whole)) < 2.2 * count_steps(
+        lambda: coverage_of(half)
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-import tracemalloc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -19,6 +18,7 @@ from etdb.errors import (
 )
 from etdb.ledger.flo.rpc import Refusal, Rpc
 from etdb.testing.daemon import LOGIN, Dialect, FakeDaemon, Fault
+from etdb.testing.resources import peak_bytes
 
 USER, PASSWORD = LOGIN
 
@@ -95,6 +95,26 @@ def test_a_refusal_of_one_call_is_an_error_with_the_daemons_words(rpc: Rpc) -> N
         "rpc_message": "Block height out of range",
     }
     assert rpc.ask("getblockhash", 111) == Refusal(-8, "Block height out of range")
+
+
+def test_a_daemon_that_is_starting_is_to_be_asked_later(
+    daemon: FakeDaemon, rpc: Rpc
+) -> None:
+    daemon.faults = [Fault("warming")]
+
+    with pytest.raises(UnavailableError) as caught:
+        rpc.call("getblockcount")
+
+    assert "it is starting" in caught.value.hint
+
+
+def test_a_reply_that_is_lost_is_said_in_plain_words(
+    daemon: FakeDaemon, rpc: Rpc
+) -> None:
+    daemon.faults = [Fault("lost")]
+
+    with pytest.raises(UnavailableError, match="ended before the answer did"):
+        rpc.call("getblockcount")
 
 
 def test_an_unknown_method_is_a_refusal_too(rpc: Rpc) -> None:
@@ -306,15 +326,14 @@ UNFOLDING = {
 }
 
 
-def peak_bytes(rpc: Rpc) -> int:
+def refusal_bytes(rpc: Rpc) -> int:
     """The most memory held at once while an answer is refused."""
-    tracemalloc.start()
-    try:
+
+    def refuse() -> None:
         with pytest.raises(UnavailableError):
             rpc.batch([("getblock", "00" * 32, 0)])
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+
+    return peak_bytes(refuse)
 
 
 @pytest.mark.parametrize("name", UNFOLDING)
@@ -323,7 +342,7 @@ def test_an_answer_that_would_unfold_is_not_parsed(
 ) -> None:
     daemon.faults = [Fault("garbage", value=UNFOLDING[name])]
 
-    assert peak_bytes(rpc) < 4 * len(UNFOLDING[name])
+    assert refusal_bytes(rpc) < 4 * len(UNFOLDING[name])
 
 
 @pytest.mark.parametrize("name", UNFOLDING)
@@ -334,7 +353,7 @@ def test_without_the_bounds_it_takes_many_times_its_size(
     monkeypatch.setattr("etdb.ledger.flo.rpc._Bounds.is_kept", lambda *_: True)
     daemon.faults = [Fault("garbage", value=UNFOLDING[name])]
 
-    assert peak_bytes(rpc) > 6 * len(UNFOLDING[name])
+    assert refusal_bytes(rpc) > 6 * len(UNFOLDING[name])
 
 
 def test_only_answers_with_blocks_or_the_mempool_may_be_long(

@@ -6,13 +6,25 @@ edits never are (PROTOCOL R4): they are `meta.invalid`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import exists, func, or_, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.engine import Row as Fetched
 
-from etdb.index.oip.page import Hits, Key, Window, directed, follows, order_by, tell
+from etdb.index.oip.page import (
+    Hits,
+    Key,
+    Sortable,
+    Window,
+    columns_of,
+    directed,
+    follows,
+    order_by,
+    tell,
+)
 from etdb.index.oip.text import Columns, row_condition
 from etdb.index.schema import blocks, messages, records, versions
 from etdb.index.search import Expression
@@ -57,6 +69,14 @@ _NEWEST = (
     Key(messages.c.time, is_descending=True, is_time=True),
     Key(messages.c.txid),
 )
+_SORTS: Mapping[str, Sortable] = MappingProxyType(
+    {
+        "edit.timestamp": Sortable(messages.c.timestamp, is_known=True),
+        "meta.txid": Sortable(messages.c.txid, is_known=True),
+        "meta.block": Sortable(messages.c.height, is_known=True),
+        "meta.time": Sortable(messages.c.time, is_time=True, is_known=True),
+    }
+)
 _JOINED = messages.join(
     blocks,
     (blocks.c.ledger == messages.c.ledger) & (blocks.c.height == messages.c.height),
@@ -71,13 +91,14 @@ def list_edits(connection: Connection, wanted: Expression, window: Window) -> Hi
         _ORIGINAL_TXID.is_not(None),
         row_condition(wanted, _COLUMNS),
     )
-    keys = order_by(window, {}, _NEWEST)
+    keys = order_by(window, _SORTS, _NEWEST)
     chosen = (
         select(
             messages,
             blocks.c.hash,
             _ORIGINAL_TXID.label("original_txid"),
             _IS_ACCEPTED.label("is_accepted"),
+            *columns_of(keys),
         )
         .select_from(_JOINED)
         .where(*matching, *follows(keys, window))
@@ -91,7 +112,7 @@ def list_edits(connection: Connection, wanted: Expression, window: Window) -> Hi
     return Hits(
         results=[_document(row) for row in rows],
         total=connection.scalars(counted).one(),
-        next=tell(keys, (rows[-1].time, rows[-1].txid)) if rows else None,
+        next=tell(keys, rows[-1]) if rows else None,
     )
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
+from typing import Any
+
+from sqlalchemy import ColumnElement, select
 
 from etdb.index.fields import ALL_FIELDS, FieldKind
 from etdb.index.oip.page import Sortable
 from etdb.index.oip.query_string import Target
-from etdb.index.schema import records
+from etdb.index.schema import messages, records
 from etdb.record.model import FIELDS
 
 _KINDS = {field.name: field.kind for field in ALL_FIELDS}
@@ -80,7 +83,19 @@ def _sortable() -> Iterator[tuple[str, Sortable]]:
         if target.name in records.c:
             is_text = target.kind not in _NUMBERS
             yield path, Sortable(records.c[target.name], is_text)
-    yield "artifact.floAddress", Sortable(records.c.publisher, is_text=True)
+    yield "artifact.floAddress", Sortable(records.c.publisher, is_known=True)
+    time, txid = records.c.shown_time, records.c.shown_txid
+    yield "meta.time", Sortable(time, is_time=True, is_known=True)
+    yield "meta.txid", Sortable(txid, is_known=True)
+    yield "meta.block", Sortable(_said_at(records.c.shown, "height"), is_known=True)
+    original = _said_at(records.c.anchor, "txid")
+    yield "meta.originalTxid", Sortable(original, is_known=True)
+
+
+def _said_at(row: ColumnElement[int], name: str) -> ColumnElement[Any]:
+    """Where the message of a row stands."""
+    found = select(messages.c[name]).where(messages.c.row == row)
+    return found.correlate(records).scalar_subquery()
 
 
 RECORD_SORTS: Mapping[str, Sortable] = MappingProxyType(dict(_sortable()))

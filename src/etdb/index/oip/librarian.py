@@ -17,17 +17,16 @@ from sqlalchemy.engine import Connection
 from etdb.errors import InvalidDataError
 from etdb.index.condition import condition_of, is_storable
 from etdb.index.db import Index
-from etdb.index.derive import LIGHT, best_first, statement_of
 from etdb.index.fields import FieldKind
 from etdb.index.oip.field import RECORD_FIELDS, WORDS
 from etdb.index.oip.page import Window
 from etdb.index.oip.query_string import NOTHING, term_of
 from etdb.index.oip.record import Document, find_earliest, newest_ids, read_documents
 from etdb.index.oip.text import list_texts
-from etdb.index.rows import load_body
-from etdb.index.schema import messages, publishers, records
+from etdb.index.register import find_register
+from etdb.index.schema import publishers, records
 from etdb.index.search import Expression, Match
-from etdb.record.rules import RecordClass, current_register
+from etdb.record.rules import RecordClass
 
 MAX_FOUND = 1_000
 MAX_PUBLISHERS = 1_000
@@ -162,20 +161,12 @@ def _publisher(connection: Connection, address: str) -> Document:
     A register that is not content-signed is given without what its signature does
     not cover: anybody may have copied it and added to it.
     """
-    registers = (messages.c.address == address, messages.c.action == "register")
-    rows = connection.execute(select(*LIGHT).where(*registers).distinct())
-    current = current_register(statement_of(row, {}, "") for row in rows)
-    assert current is not None, "whoever has a name has registered it"
-    found = connection.execute(
-        select(messages.c.txid, messages.c.text)
-        .where(*registers, messages.c.digest == current.digest)
-        .order_by(*best_first())
-        .limit(1)
-    ).one()
-    said = load_body("register", found.text)
-    if current.record_class is not RecordClass.A:
+    register = find_register(connection, address)
+    assert register is not None, "whoever has a name has registered it"
+    said = register.statement.body
+    if register.statement.record_class is not RecordClass.A:
         said = {key: value for key, value in said.items() if key in _OLD_SIGNED}
-    return {"txid": found.txid, "publisher": said}
+    return {"txid": register.txid, "publisher": said}
 
 
 _OLD_SIGNED = frozenset({"alias", "floAddress", "timestamp", "signature"})

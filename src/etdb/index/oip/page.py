@@ -14,6 +14,7 @@ from typing import Any, NoReturn, cast
 from urllib.parse import unquote
 
 from sqlalchemy import ColumnElement, and_, false, func, or_
+from sqlalchemy.engine import Row
 
 from etdb.errors import InvalidDataError
 
@@ -63,7 +64,11 @@ class Sortable:
     """A column that a list can be ordered by, unknown values last."""
 
     column: ColumnElement[Any]
-    is_text: bool
+    is_text: bool = False
+    is_time: bool = False
+    """Told in milliseconds, kept in seconds."""
+    is_known: bool = False
+    """It has a value in every row, so that an index on it can be used."""
 
 
 def order_by(
@@ -98,12 +103,27 @@ def directed(keys: Sequence[Key]) -> list[ColumnElement[Any]]:
     return [key.column.desc() if key.is_descending else key.column for key in keys]
 
 
-def tell(keys: Sequence[Key], values: Sequence[Any]) -> list[Any]:
+def columns_of(keys: Sequence[Key]) -> list[ColumnElement[Any]]:
+    """What a row must hold for `values_of`."""
+    return [key.column.label(_name(at)) for at, key in enumerate(keys)]
+
+
+def values_of(keys: Sequence[Key], row: Row[Any]) -> list[Any]:
+    """What a row is ordered by."""
+    return [row._mapping[_name(at)] for at in range(len(keys))]
+
+
+def tell(keys: Sequence[Key], row: Row[Any]) -> list[Any]:
     """The key of a result as the old daemon told it."""
+    values = values_of(keys, row)
     return [
         value * 1000 if key.is_time else value
         for key, value in zip(keys, values, strict=True)
     ]
+
+
+def _name(at: int) -> str:
+    return f"key_{at}"
 
 
 def _key(word: str, sortable: Mapping[str, Sortable]) -> Key:
@@ -112,10 +132,13 @@ def _key(word: str, sortable: Mapping[str, Sortable]) -> Key:
     if found is None or direction not in {"a", "d", ""}:
         _refuse(f"there is no order {word[:60]!r}")
     is_descending = direction == "d"
-    return Key(_unknown_last(found, is_descending=is_descending), is_descending)
+    column = _unknown_last(found, is_descending=is_descending)
+    return Key(column, is_descending, found.is_time)
 
 
 def _unknown_last(found: Sortable, *, is_descending: bool) -> ColumnElement[Any]:
+    if found.is_known:
+        return found.column
     if found.is_text:
         return func.coalesce(found.column, "" if is_descending else _LAST_TEXT)
     return func.coalesce(found.column, -_LAST_NUMBER if is_descending else _LAST_NUMBER)

@@ -14,11 +14,20 @@ from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.engine import Connection
 
 from etdb.index.condition import condition_of
-from etdb.index.derive import best_first
 from etdb.index.oip.field import RECORD_SORTS
-from etdb.index.oip.page import Hits, Key, Window, directed, follows, order_by, tell
+from etdb.index.oip.page import (
+    Hits,
+    Key,
+    Window,
+    columns_of,
+    directed,
+    follows,
+    order_by,
+    tell,
+)
 from etdb.index.schema import blocks, messages, publishers, records, versions
 from etdb.index.search import And, Expression, Is
+from etdb.index.statement import best_first
 from etdb.record.canonical import parse_message_text
 from etdb.record.edits import replacement_of
 from etdb.record.oip042 import read_envelope
@@ -66,9 +75,8 @@ def list_records(
     """Listed records that match, as documents. Raises InvalidDataError."""
     matching = (records.c.is_listed.is_(True), condition_of(wanted), *where)
     keys = order_by(window, RECORD_SORTS, _NEWEST)
-    columns = [key.column.label(f"key_{at}") for at, key in enumerate(keys)]
     chosen = (
-        select(records.c.id, *columns)
+        select(records.c.id, *columns_of(keys))
         .where(*matching, *follows(keys, window))
         .order_by(*directed(keys))
         .limit(window.limit)
@@ -80,7 +88,7 @@ def list_records(
     return Hits(
         results=read_documents(connection, [row.id for row in rows]),
         total=connection.scalars(counted).one(),
-        next=tell(keys, rows[-1][1:]) if rows else None,
+        next=tell(keys, rows[-1]) if rows else None,
     )
 
 

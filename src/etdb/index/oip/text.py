@@ -7,8 +7,9 @@ records they speak of.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import (
@@ -27,7 +28,18 @@ from sqlalchemy import (
 from sqlalchemy.engine import Connection
 
 from etdb.index.condition import AFTER_HEX, compare, is_storable, starts_with_hex
-from etdb.index.oip.page import Hits, Key, Window, directed, follows, order_by, tell
+from etdb.index.oip.page import (
+    Hits,
+    Key,
+    Sortable,
+    Window,
+    columns_of,
+    directed,
+    follows,
+    order_by,
+    tell,
+    values_of,
+)
 from etdb.index.schema import blocks, ledgers, messages, parts
 from etdb.index.search import And, Compare, Expression, Has, Is, Match, Not, Or
 from etdb.record.message import LedgerKind
@@ -100,8 +112,16 @@ class _Source:
 
     table: Table
     where: ColumnElement[bool]
-    keys: tuple[Key, ...]
     columns: Columns
+
+    def keys(self, window: Window) -> list[Key]:
+        """What its rows are ordered by. Raises InvalidDataError."""
+        kept = {
+            path: Sortable(self.columns[name], is_time=name == "time", is_known=True)
+            for path, name in _TEXT_SORTS.items()
+        }
+        time = Key(self.columns["time"], is_descending=True, is_time=True)
+        return order_by(window, kept, (time, Key(self.columns["txid"])))
 
 
 def _source(table: Table, where: ColumnElement[bool]) -> _Source:
@@ -113,10 +133,17 @@ def _source(table: Table, where: ColumnElement[bool]) -> _Source:
         "hash": blocks.c.hash,
         "is_coinbase": table.c.position == 0,
     }
-    time = Key(blocks.c.time, is_descending=True, is_time=True)
-    return _Source(table, where, (time, Key(table.c.txid)), columns)
+    return _Source(table, where, columns)
 
 
+_TEXT_SORTS: Mapping[str, str] = MappingProxyType(
+    {
+        "tx.txid": "txid",
+        "tx.blockhash": "hash",
+        "tx.time": "time",
+        "block": "height",
+    }
+)
 _IS_PART = exists().where(
     parts.c.txid == messages.c.txid, parts.c.ledger == messages.c.ledger
 )
@@ -138,19 +165,25 @@ def list_texts(
     found: list[tuple[_Source, Any]] = []
     total = 0
     for source in _SOURCES:
-        keys = order_by(window, {}, source.keys)
         matching = (source.where, row_condition(wanted, source.columns))
         total += _count(connection, source, matching) if is_counted else 0
-        rows = _rows(connection, source, (*matching, *follows(keys, window)), window)
+        rows = _rows(connection, source, matching, window)
         found += [(source, row) for row in rows]
-    found.sort(key=lambda each: (-each[1].time, each[1].txid))
+    keys = _SOURCES[0].keys(window)
+    for at, key in reversed([*enumerate(keys)]):
+        found.sort(key=_value(keys, at), reverse=key.is_descending)
     offset = 0 if window.after is not None else window.offset
     page = found[offset : offset + window.limit]
     return SaidPage(
         results=[_read(connection, *each) for each in page],
         total=total,
-        next=[page[-1][1].time * 1000, page[-1][1].txid] if page else None,
+        next=tell(keys, page[-1][1]) if page else None,
     )
+
+
+def _value(keys: Sequence[Key], at: int) -> Callable[[tuple[_Source, Any]], Any]:
+    """What a row is ordered by in one of several places."""
+    return lambda each: values_of(keys, each[1])[at]
 
 
 def _rows(
@@ -162,17 +195,19 @@ def _rows(
     """Of one table, as many as the page may need, without their texts."""
     before = 0 if window.after is not None else window.offset
     names = ("row", "ledger", "height", "position", "txid")
+    keys = source.keys(window)
     return connection.execute(
         select(
             *(source.table.c[name] for name in names),
             blocks.c.time,
             blocks.c.hash,
             ledgers.c.kind,
+            *columns_of(keys),
         )
         .select_from(_in_block(source.table))
         .join(ledgers, ledgers.c.id == source.table.c.ledger)
-        .where(*where)
-        .order_by(*directed(source.keys))
+        .where(*where, *follows(keys, window))
+        .order_by(*directed(keys))
         .limit(before + window.limit)
     ).all()
 
@@ -224,6 +259,17 @@ _PART_KEYS = (
     Key(blocks.c.time, is_descending=True, is_time=True),
     Key(parts.c.txid),
 )
+_PART_SORTS: Mapping[str, Sortable] = MappingProxyType(
+    {
+        "part": Sortable(parts.c.number, is_known=True),
+        "max": Sortable(parts.c.max, is_known=True),
+        "address": Sortable(parts.c.address, is_known=True),
+        "meta.txid": Sortable(parts.c.txid, is_known=True),
+        "meta.block": Sortable(parts.c.height, is_known=True),
+        "meta.block_hash": Sortable(blocks.c.hash, is_known=True),
+        "meta.time": Sortable(blocks.c.time, is_time=True, is_known=True),
+    }
+)
 
 
 def of_reference(digits: str) -> ColumnElement[bool]:
@@ -255,7 +301,7 @@ def list_parts(
     connection: Connection, wanted: ColumnElement[bool], window: Window
 ) -> Hits:
     """Parts as documents, newest first. Raises InvalidDataError."""
-    keys = order_by(window, {}, _PART_KEYS)
+    keys = order_by(window, _PART_SORTS, _PART_KEYS)
     chosen = (
         select(
             parts.c.row,
@@ -266,6 +312,7 @@ def list_parts(
             blocks.c.hash,
             _IS_COMPLETE.label("is_complete"),
             _ASSEMBLED.label("assembled"),
+            *columns_of(keys),
         )
         .select_from(_in_block(parts))
         .where(wanted, *follows(keys, window))
@@ -279,7 +326,7 @@ def list_parts(
     return Hits(
         results=[_part_document(row) for row in rows],
         total=connection.scalars(counted).one(),
-        next=tell(keys, (rows[-1].time, rows[-1].txid)) if rows else None,
+        next=tell(keys, rows[-1]) if rows else None,
     )
 
 

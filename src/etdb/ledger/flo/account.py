@@ -33,8 +33,6 @@ class WalletStatus:
     immature_sat: int
     """What was mined less than 100 blocks ago."""
     coins: int
-    unconfirmed: int
-    """How many of its transactions are known to be in no block."""
     fee_sat_per_kb: int
 
 
@@ -133,7 +131,6 @@ class Account:
             balance_sat=balance.mature_sat,
             immature_sat=balance.immature_sat,
             coins=balance.coins,
-            unconfirmed=len(self.wallet.list_pending()),
             fee_sat_per_kb=self.wallet.sat_per_kb,
         )
 

@@ -23,8 +23,10 @@ from etdb.ledger.base import Tip
 from etdb.ledger.flo.block import COINBASE_MATURITY, FloBlock, show_hash
 from etdb.ledger.flo.coins import Coin
 from etdb.ledger.flo.cointable import (
+    LIMITS,
     Batch,
     Book,
+    BookLimits,
     connect,
     find_book,
     prepare,
@@ -74,11 +76,18 @@ class Spend:
 class CoinBook:
     """The open file; a `CoinSource` and a context manager. Thread-safe."""
 
-    def __init__(self, path: Path, book: Book, db: sqlite3.Connection) -> None:
+    def __init__(
+        self,
+        path: Path,
+        book: Book,
+        db: sqlite3.Connection,
+        limits: BookLimits = LIMITS,
+    ) -> None:
         self._path = path
         self._book = book
         self._script = book.script
         self._db = db
+        self._limits = limits
         self._mutex = threading.RLock()
 
     @classmethod
@@ -90,6 +99,7 @@ class CoinBook:
         first_height: int = 0,
         *,
         wait_s: float = 30.0,
+        limits: BookLimits = LIMITS,
     ) -> CoinBook:
         """The coins that `script` guards on a ledger, from a height on.
 
@@ -102,7 +112,7 @@ class CoinBook:
         db = connect(path, wait_s)
         try:
             with sql_errors(path):
-                return cls(path, prepare(path, db, wanted), db)
+                return cls(path, prepare(path, db, wanted), db, limits)
         except BaseException:
             db.close()
             raise
@@ -152,7 +162,7 @@ class CoinBook:
             attempts += 1
             self._undo_to_fork(reader, tip.height)
         msg = f"the blocks below {tip.height} change faster than they can be read"
-        raise UnavailableError(msg, hint="repeat it in a while")
+        raise UnavailableError(msg, hint="wait a while, then repeat")
 
     def balance(self) -> Balance:
         """What the coins of all blocks that were read come to."""
@@ -232,7 +242,7 @@ class CoinBook:
         first = self._book.first_height if read is None else read.height + 1
         progress.begin("looking for coins", max(0, last - first + 1), "blocks")
         try:
-            batch = Batch(read, first)
+            batch = Batch(read, first, self._limits)
             for height, block in reader.iter_raw_blocks(first, last):
                 if not batch.follows(height, block):
                     break
@@ -242,7 +252,7 @@ class CoinBook:
                     if not self._write(batch):
                         return
                     progress.advance(len(batch.hashes))
-                    batch = Batch(batch.tip, first)
+                    batch = Batch(batch.tip, first, self._limits)
             if self._write(batch):
                 progress.advance(len(batch.hashes))
         finally:

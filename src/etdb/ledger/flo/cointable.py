@@ -13,6 +13,7 @@ and frees what it spent; all else is as before.
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -23,13 +24,8 @@ from etdb.ledger.base import Tip
 from etdb.ledger.flo.block import COIN_SAT, FloBlock, show_hash
 from etdb.ledger.flo.tx import OutPoint, Transaction
 
-KEPT_BLOCKS = 2_000
-"""How many hashes are kept; a deeper reorganisation is read from the start."""
-
 _APPLICATION_ID = 0x65746377
 _VERSION = 1
-_BATCH_BLOCKS = 500
-_BATCH_TRANSACTIONS = 20_000
 _MAX_MONEY_SAT = 160_000_000 * COIN_SAT
 """More than all FLO there will ever be; what pays more is a daemon's mistake."""
 _HINT = "delete it: it is made again from the ledger"
@@ -68,6 +64,19 @@ sql_errors = partial(durable.sql_errors, hint=_HINT)
 """SQLite's errors as ours."""
 
 
+@dataclass(frozen=True)
+class BookLimits:
+    """How much of the chain is kept, and how much is read before it is written."""
+
+    kept_blocks: int = 2_000
+    """Hashes; a deeper reorganisation is read from the start."""
+    batch_blocks: int = 500
+    batch_transactions: int = 20_000
+
+
+LIMITS = BookLimits()
+
+
 class Book(NamedTuple):
     """Whose coins a file holds, on which ledger, and from which block on."""
 
@@ -84,7 +93,10 @@ class Book(NamedTuple):
 class Batch:
     """What some blocks in a row change of a book."""
 
-    def __init__(self, base: Tip | None, first_height: int) -> None:
+    def __init__(
+        self, base: Tip | None, first_height: int, limits: BookLimits = LIMITS
+    ) -> None:
+        self.limits = limits
         self.base = base
         self.tip = base
         self.first_height = first_height
@@ -101,8 +113,8 @@ class Batch:
     def is_full(self) -> bool:
         """Whether to write it: work is lost, and memory held, until then."""
         return (
-            len(self.hashes) >= _BATCH_BLOCKS
-            or self._transactions >= _BATCH_TRANSACTIONS
+            len(self.hashes) >= self.limits.batch_blocks
+            or self._transactions >= self.limits.batch_transactions
         )
 
     def follows(self, height: int, block: FloBlock) -> bool:
@@ -182,7 +194,7 @@ def find_book(path: Path, db: sqlite3.Connection) -> Book | None:
         row = db.execute("SELECT script, ledger, first_height FROM book").fetchone()
     if row is None:
         msg = f"{path} is no coin book of version {_VERSION}"
-        raise DamagedFileError(msg, hint=_HINT)
+        raise DamagedFileError(msg, hint=_HINT, path=path)
     return Book(*row)
 
 
@@ -205,7 +217,7 @@ def write(db: sqlite3.Connection, batch: Batch) -> None:
         " ON CONFLICT (txid) DO UPDATE SET height = ?2, seen_height = ?2",
         ((txid_bytes, *row) for txid_bytes, row in batch.own.items()),
     )
-    forgotten = batch.hashes[-1][0] - KEPT_BLOCKS
+    forgotten = batch.hashes[-1][0] - batch.limits.kept_blocks
     db.execute("DELETE FROM blocks WHERE height <= ?", (forgotten,))
     db.execute("DELETE FROM own WHERE seen_height <= ?", (forgotten,))
 

@@ -26,7 +26,7 @@ _IN_BLOCK = -27
 """The refusal of what a block holds already: as good as taken."""
 _SPENT_WORDS = ("missing inputs", "txn-mempool-conflict", "inputs-missingorspent")
 _HINTS = {
-    "64": "wait for a block, then repeat it",
+    "64": "wait for a block, then repeat",
     "66": "wait for a block; or the daemon asks for a higher fee than it says",
 }
 """By the number that refusals of transactions begin with."""
@@ -209,7 +209,9 @@ class Delivery:
         msg = f"the FLO daemon at {self._rpc.address} refuses {_named(txids)}: {first}"
         return UnavailableError(
             msg,
-            hint=_HINTS.get(first.message.partition(":")[0], "repeat it in a while"),
+            hint=_HINTS.get(
+                first.message.partition(":")[0], "wait a while, then repeat"
+            ),
             txids=list(txids),
             rpc_code=first.code,
             rpc_message=first.message,

@@ -18,6 +18,7 @@ from etdb.ledger.flo.block import HEADER_BYTES, FloBlock, Header
 from etdb.ledger.flo.params import REGTEST
 
 _FILE_NAME = "blocks.log"
+_RESTORE = "the chain cannot be made again: restore its folder from a copy"
 
 
 class _Head(NamedTuple):
@@ -92,7 +93,7 @@ class BlockFile:
         height = len(self._heads)
         if header.previous != self._heads[-1].header.hash_bytes:
             msg = f"{self._log.path}: block {height} does not follow the one before"
-            raise DamagedFileError(msg, hint="restore the folder from a copy")
+            raise DamagedFileError(msg, hint=_RESTORE, path=self._log.path)
         self._heads.append(_Head(header, offset))
 
 
@@ -101,4 +102,4 @@ def _parse_header(entry: bytes, path: Path) -> Header:
         return Header.parse(entry[:HEADER_BYTES])
     except InvalidDataError as exc:
         msg = f"{path} holds an entry that is no block"
-        raise DamagedFileError(msg, hint="restore the folder from a copy") from exc
+        raise DamagedFileError(msg, hint=_RESTORE, path=path) from exc

@@ -39,6 +39,8 @@ _MEMPOOL_COMMAS = 500_000
 _CONNECTIONS = 4
 _MAX_MESSAGE_CHARACTERS = 300
 _HINT_LOGIN = "look at the settings ledger.user and ledger.password_file"
+_HINT_WARMING = "it is starting; wait a minute, then repeat"
+_WARMING = -28
 _HINT_ADDRESS = "look at the setting ledger.url, and whether the daemon runs"
 
 Call = tuple[object, ...]
@@ -183,7 +185,12 @@ class Rpc:
     def refused(self, what: str, refusal: Refusal) -> UnavailableError:
         """The error for a refusal that nothing can be done about."""
         msg = f"the FLO daemon at {self.address} refuses {what}: {refusal}"
-        return UnavailableError(msg, rpc_code=refusal.code, rpc_message=refusal.message)
+        return UnavailableError(
+            msg,
+            hint=_HINT_WARMING if refusal.code == _WARMING else "",
+            rpc_code=refusal.code,
+            rpc_message=refusal.message,
+        )
 
     def _outcome(self, answer: object) -> tuple[int | None, Any | Refusal]:
         """Which call an answer is to, and its result or refusal."""
@@ -237,7 +244,7 @@ class Rpc:
                     response.close()
         except (HTTPError, OSError, ValueError) as exc:
             deadline.check(self.address)
-            reason = str(exc).rpartition(": ")[2] or type(exc).__name__
+            reason = _reason(exc)
             msg = f"no answer from the FLO daemon at {self.address}: {reason}"
             raise UnavailableError(msg, hint=_HINT_ADDRESS) from exc
 
@@ -291,6 +298,13 @@ class Rpc:
     def _strange(self, why: str) -> UnavailableError:
         msg = f"what answers at {self.address} does not speak JSON-RPC: {why}"
         return UnavailableError(msg, hint=_HINT_ADDRESS)
+
+
+def _reason(error: BaseException) -> str:
+    """What the system said, without the names of classes around it."""
+    if isinstance(error, ProtocolError):
+        return "the connection ended before the answer did"
+    return str(error).rpartition(": ")[2] or type(error).__name__
 
 
 def _request(number: int, call: Call) -> dict[str, object]:

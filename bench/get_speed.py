@@ -102,7 +102,7 @@ def _get(record: dict[str, Any], url: str, folder: Path) -> float:
     shutil.rmtree(folder, ignore_errors=True)
     started = time.perf_counter()
     with HttpSource(url) as source:
-        results = download(plan(record, [source], folder), [source])
+        results = download(plan(record, [source], folder), [source]).files
     taken = time.perf_counter() - started
     assert [result.state for result in results] == ["done"], results
     return taken

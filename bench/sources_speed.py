@@ -21,7 +21,7 @@ from typing import Any
 
 from bench import Figure, size_bytes
 from bench.get_speed import NAME, memory_folder, record_of, serving_process
-from etdb.client.download import fetch, plan
+from etdb.client.download import download, plan
 from etdb.client.sources import HttpSource
 from etdb.store.inplace import InPlaceStore
 from etdb.testing.gateway import FakeGateway, Fault
@@ -83,7 +83,7 @@ def _measure(
         shutil.rmtree(target, ignore_errors=True)
         with _sources(folder / "store.sqlite", kinds) as sources:
             started = time.perf_counter()
-            outcome = fetch(plan(record, sources, target), sources)
+            outcome = download(plan(record, sources, target), sources)
             taken.append(time.perf_counter() - started)
         assert [file.state for file in outcome.files] == ["done"], outcome
         with (target / NAME).open("rb") as file:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
-import resource
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,19 +16,9 @@ import pytest
 from etdb import durable
 from etdb.durable import MAX_ENTRY_BYTES, Log, lock, rename, replacing, write_bytes
 from etdb.errors import ConflictError, DamagedFileError, UnavailableError
+from etdb.testing.resources import disk_full_at
 
 FRAME_BYTES = 8
-
-
-@contextlib.contextmanager
-def disk_full_at(size_bytes: int) -> Iterator[None]:
-    """No file may grow beyond a size, as if the disk were full there."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def entries_of(path: Path) -> list[bytes]:
@@ -298,16 +286,31 @@ def test_a_finished_file_gets_its_final_name(tmp_path: Path) -> None:
 
 
 def test_a_finished_folder_gets_its_final_name(tmp_path: Path) -> None:
-    source = tmp_path / "partial"
-    source.mkdir()
-    (source / "file").write_bytes(b"whole")
+    source, target = tmp_path / "partial", tmp_path / "final"
+    (source / "below").mkdir(parents=True)
+    (source / "below" / "file").write_bytes(b"whole")
+    target.mkdir()
 
-    durable.rename_folder(source, tmp_path / "final")
+    durable.rename_folder(source, target)
 
-    assert (tmp_path / "final" / "file").read_bytes() == b"whole"
+    assert (target / "below" / "file").read_bytes() == b"whole"
     assert not source.exists()
     with pytest.raises(UnavailableError):
         durable.rename_folder(source, tmp_path / "other")
+
+
+def test_a_folder_with_a_file_that_cannot_be_synced_keeps_its_name(
+    tmp_path: Path,
+) -> None:
+    source, target = tmp_path / "partial", tmp_path / "final"
+    (source / "below").mkdir(parents=True)
+    (source / "below" / "file").symlink_to("nowhere")
+
+    with pytest.raises(UnavailableError, match="cannot write"):
+        durable.rename_folder(source, target)
+
+    assert source.exists()
+    assert not target.exists()
 
 
 def test_renaming_what_is_not_there_is_unavailable(tmp_path: Path) -> None:

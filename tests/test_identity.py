@@ -123,7 +123,7 @@ def test_a_cid_is_read_in_every_base() -> None:
 def test_cids_are_printed_and_parsed(codec: int, digest: bytes) -> None:
     cid = CID(1, codec, digest)
 
-    assert CID.parse(str(cid)) == cid
+    assert CID.find(str(cid)) == CID.parse(str(cid)) == cid
     assert CID.from_bytes(cid.to_bytes()) == cid
     assert CID.parse(str(CID(0, DAG_PB, digest))).digest == digest
 
@@ -131,7 +131,7 @@ def test_cids_are_printed_and_parsed(codec: int, digest: bytes) -> None:
 def test_an_identity_cid_carries_its_content() -> None:
     cid = CID(1, RAW, b"hello", IDENTITY)
 
-    assert CID.parse(str(cid)) == cid
+    assert CID.find(str(cid)) == CID.parse(str(cid)) == cid
 
 
 def test_a_cid_is_read_from_the_middle() -> None:
@@ -170,6 +170,7 @@ def test_a_cid_is_read_from_the_middle() -> None:
 def test_what_is_no_cid_is_refused(text: str) -> None:
     with pytest.raises(InvalidDataError):
         CID.parse(text)
+    assert CID.find(text) is None
 
 
 @pytest.mark.parametrize(
@@ -197,4 +198,4 @@ def test_parsing_a_cid_raises_nothing_else_on_any_text(text: str) -> None:
         cid = CID.parse(text)
     except InvalidDataError:
         return
-    assert CID.parse(str(cid)) == cid
+    assert CID.find(str(cid)) == CID.parse(str(cid)) == cid

@@ -67,12 +67,16 @@ def rename(source: Path, target: Path) -> None:
 
 
 def rename_folder(source: Path, target: Path) -> None:
-    """Sync a finished flat folder of files and give it its final name."""
+    """Sync a finished folder, all that is below it, and give it its final name.
+
+    An empty folder of that name gives way.
+    """
     with disk_errors(target):
-        for path in source.iterdir():
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-        sync_folder(source)
+        for place, _, names in os.walk(source, topdown=False):
+            for name in names:
+                with Path(place, name).open("rb") as file:
+                    os.fsync(file.fileno())
+            sync_folder(Path(place))
         source.rename(target)
         sync_folder(target.parent)
 
@@ -116,7 +120,7 @@ def sql_errors(path: Path, *, hint: str) -> Iterator[None]:
         ) from exc
     except sqlite3.DatabaseError as exc:
         msg = f"{path} is broken: {exc}"
-        raise DamagedFileError(msg, hint=hint) from exc
+        raise DamagedFileError(msg, hint=hint, path=path) from exc
 
 
 class Log:
@@ -264,7 +268,9 @@ class Log:
 
     def _damaged(self, offset: int) -> DamagedFileError:
         msg = f"{self.path} is damaged or cut off at byte {offset}"
-        return DamagedFileError(msg, hint="restore the folder from a copy")
+        return DamagedFileError(
+            msg, hint="it cannot be made again: restore it from a copy", path=self.path
+        )
 
 
 def _frame(data: bytes) -> bytes:

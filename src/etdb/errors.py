@@ -14,13 +14,18 @@ absent, is someone down?
     ├─ NotAllowedError          valid, but not permitted
     ├─ UnavailableError         a service, a disk or a remote node; retrying may help
     ├─ ConflictError            already there, in use, or of another network
-    └─ DamagedFileError         our own file is inconsistent
+    └─ DamagedFileError         a file of our own is inconsistent
 
 An error takes facts and makes its own sentence; the next step to take is its
 `hint`. `code` is stable and is what the API reports.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # records are pure, and raise these errors
+    from pathlib import Path
 
 
 class EtdbError(Exception):
@@ -110,6 +115,23 @@ class ConflictError(EtdbError):
 
 
 class DamagedFileError(EtdbError):
-    """Our own index file contradicts itself or the ledger."""
+    """A file of our own is damaged, or contradicts itself or the ledger.
+
+    Index, coin book and store can be made again; the chain, the journal and the
+    keys cannot, and come from a copy. The hint says which of the two holds.
+    `path` is the file or the folder, where one is known.
+    """
 
     code = "damaged-file"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        path: Path | None = None,
+        **facts: object,
+    ) -> None:
+        super().__init__(message, hint=hint, **facts)
+        # No fact: facts are told to strangers, and this is a place on our disk.
+        self.path = path

@@ -169,6 +169,14 @@ class CID:
             raise InvalidDataError(msg) from exc
 
     @classmethod
+    def find(cls, text: str) -> CID | None:
+        """As `parse`; None for what is no CID."""
+        try:
+            return cls.parse(text)
+        except InvalidDataError:
+            return None
+
+    @classmethod
     def from_bytes(cls, data: bytes) -> CID:
         """From its binary form, whole. Raises InvalidDataError."""
         cid, end = cls.read(data, 0)

@@ -1,6 +1,6 @@
 """Making a node: its folder, keys, chain, index and settings.
 
-The folder appears whole or not at all.
+The folder appears whole or not at all, also where the power goes.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def make_folder(
             text = settings_file(chosen)
             durable.write_bytes(building / FILE_NAME, text.encode())
             building.chmod(0o755)
-            building.replace(folder)
+            durable.rename_folder(building, folder)
         except BaseException:
             shutil.rmtree(building, ignore_errors=True)
             raise

@@ -74,8 +74,8 @@ class ServeSettings:
     )
     max_streams: int = _setting(
         128,
-        "How many downloads are sent at once, each with 5 to 7 MB in memory; who "
-        "comes after is asked to come again.",
+        "How many downloads are sent at once, each with 5 to 7 MB in memory; "
+        "further clients are asked to try again later.",
         among=_FROM_ONE,
     )
     banner: str = _setting("", "A sentence shown at the top of every page.")

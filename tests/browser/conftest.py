@@ -253,7 +253,6 @@ def _status() -> dict[str, Any]:
         "address": "o" * 34,
         "balance_sat": 1_250_000_000,
         "immature_sat": 1,
-        "unconfirmed": 3,
         "fee_sat_per_kb": 10_000,
         "records_left": 1240,
     }

@@ -164,7 +164,7 @@ def test_from_a_former_version_to_what_was_changed_and_back(
     page.get_by_role("link", name="the history").click()
     version = page.get_by_role("listitem").filter(has_text="Version 3")
     expect(version).to_be_in_viewport()
-    expect(version).to_contain_text("strain:")
+    expect(version).to_contain_text("Strain:")
 
     page.get_by_role("link", name="Polar flagellum and sheath").click()
     expect(page.get_by_role("link", name="history (3 edits)")).to_be_visible()

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from etdb.cli import fetching
 from etdb.cli.fetching import (
     WINDOW_S,
     Rates,
@@ -20,15 +19,17 @@ from etdb.cli.fetching import (
     source_words,
     tell,
 )
-from etdb.client.look import FileLook, Look, SourceLook
+from etdb.client.look import FileLook, Look, SourceLook, SourceState
 from etdb.errors import UnavailableError
 
-LIE = SourceLook("http://liar", 7_000_000, "dropped", UnavailableError("it lied"))
+LIE = SourceLook(
+    "http://liar", 7_000_000, SourceState.DROPPED, UnavailableError("it lied")
+)
 MB = 1_000_000
 
 
 def look(fetched_mb: int, found_mb: int = 0, **changes: Any) -> Look:
-    sources = (SourceLook("http://one", fetched_mb * MB, "ok"), LIE)
+    sources = (SourceLook("http://one", fetched_mb * MB, SourceState.OK), LIE)
     known: dict[str, Any] = {
         "total_bytes": 1000 * MB,
         "found_bytes": found_mb * MB,
@@ -113,16 +114,15 @@ def test_a_thousand_files_take_no_more_room_than_a_few() -> None:
 
 
 def test_without_a_terminal_there_are_lines(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(fetching, "LINE_S", 0.01)
     looked = threading.Semaphore(0)
 
     def seen() -> Look:
         looked.release()
         return look(20)
 
-    with show_fetching(seen):
+    with show_fetching(seen, line_s=0.01):
         for _ in range(4):
             assert looked.acquire(timeout=20)
     lines = capsys.readouterr().err.splitlines()

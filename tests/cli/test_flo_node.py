@@ -90,6 +90,22 @@ def test_following_says_how_far_it_came_and_goes_on_from_there(
     assert (after["height"], after["lag"]) == (111, 0)
 
 
+def test_status_says_that_the_network_is_on_another_branch(
+    flo: Any, daemon: FakeDaemon
+) -> None:
+    flo.ok("ledger", "follow")
+    with daemon.using() as chain:
+        ours = chain.blocks[100].header.hash
+        chain.reorganise(20)
+        theirs = chain.blocks[100].header.hash
+
+    for command in (("status",), ("ledger", "status")):
+        said = flo.ok(*command).output
+        assert "10 blocks deep" in said
+        assert str(ours) in said
+        assert str(theirs) in said
+
+
 @pytest.mark.parametrize("daemon", ["flod", "fcoin"], indirect=True)
 def test_a_record_is_on_its_way_until_a_block_holds_it(
     flo: Any, daemon: FakeDaemon, dataset: Path
@@ -110,6 +126,28 @@ def test_a_record_is_on_its_way_until_a_block_holds_it(
     assert finished["outcome"] == "published"
     assert last["outcome"] == "present"
     assert flo.ok("search", "--json").json["total"] == 1
+
+
+def test_an_edit_that_a_run_finishes_hides_no_error_of_the_next(
+    flo: Any, daemon: FakeDaemon, dataset: Path
+) -> None:
+    fund(flo.node, daemon)
+    record_id = flo.ok("publish", dataset, "--yes", "--json").json["id"]
+    mine(daemon)
+    edit = ("edit", record_id, "--yes", "--set")
+    for changes, status, said in (
+        ("strain=PAO1", 0, "on its way"),
+        ("strain=PAO1", 0, "now the current version"),
+        ("strain=PAO2", 0, "on its way"),
+        ("strian=PAO3", 3, "'strain'"),
+    ):
+        done = flo.run(*edit, changes)
+        told = f"{done.output}{done.errors}"
+        assert (done.status, said in told) == (status, True), told
+        mine(daemon)
+
+    shown = flo.ok("show", record_id, "--json").json
+    assert shown["details"]["strain"] == "PAO2"
 
 
 def test_edited_withdrawn_and_reorganised_the_index_equals_one_built_anew(

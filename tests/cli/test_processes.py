@@ -182,28 +182,6 @@ def test_what_is_cut_from_the_chain_is_kept_aside(lab: Any, dataset: Path) -> No
     assert aside.read_bytes() == b"\x00\x01half a group"
 
 
-def test_of_several_datasets_a_bad_one_holds_up_no_other(
-    lab: Any, dataset: Path, tmp_path: Path
-) -> None:
-    empty = tmp_path / "empty"
-    empty.mkdir()
-
-    done = lab.run("publish", empty, dataset, "--yes", "--json", *FACTS)
-
-    assert done.status == 9
-    assert len(done.json["published"]) == 1
-    assert "empty" in done.json["failed"][0]
-    assert lab.ok("search", "--json").json["total"] == 1
-
-
-def test_a_dry_run_of_a_published_dataset_says_so(lab: Any, dataset: Path) -> None:
-    published = lab.ok("publish", dataset, "--yes", "--json", *FACTS).json
-
-    again = lab.ok("publish", dataset, "--dry-run", *FACTS)
-
-    assert f"already published as {published['id'][:12]}" in again.output
-
-
 def test_get_replaces_nobodys_own_file(lab: Any, dataset: Path, tmp_path: Path) -> None:
     published = lab.ok("publish", dataset, "--yes", "--json", *FACTS).json
     mine = tmp_path / "mine"
@@ -215,10 +193,3 @@ def test_get_replaces_nobodys_own_file(lab: Any, dataset: Path, tmp_path: Path) 
         assert done.status == 6
         assert "notes.txt" in done.errors
     assert (mine / "notes.txt").read_text() == "precious"
-
-
-def test_a_query_may_begin_with_what_must_not_be_there(lab: Any, dataset: Path) -> None:
-    lab.ok("publish", dataset, "--yes", *FACTS)
-
-    assert lab.ok("search", "-species:coli", "--json").json["total"] == 1
-    assert lab.ok("search", "-vibrio", "--json").json["total"] == 0

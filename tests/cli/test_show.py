@@ -39,6 +39,17 @@ def test_a_node_that_says_nonsense_of_versions_is_shown(
     assert "history" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("coverage", ["omitted", "unknown", "covered", 7])
+def test_it_is_said_where_the_ledger_s_signatures_leave_the_text_out(
+    capsys: Capture, coverage: Any
+) -> None:
+    record = make_record(1)
+    show_told({**record, "anchor": {**record["anchor"], "coverage": coverage}})
+
+    is_said = "rests on the record's signature" in capsys.readouterr().out
+    assert is_said == (coverage in ("omitted", "unknown"))
+
+
 def test_a_withdrawn_record_says_when_by_whom_and_why(capsys: Capture) -> None:
     show_told(make_record(1, withdrawn=WITHDRAWN))
 
@@ -51,7 +62,7 @@ def test_a_withdrawn_record_says_when_by_whom_and_why(capsys: Capture) -> None:
 
 def test_versions_are_lines_and_each_change_has_one(capsys: Capture) -> None:
     history = make_history(make_edited(1, 2), refused=3)
-    history["versions"][1]["changes"] = ["strain: added", "tiltMin: added"]
+    history["versions"][1]["changes"] = ["Strain: added", "Lowest tilt: added"]
     history["versions"][2] |= {"changes": None, "by_name": None}
 
     show_history(history)
@@ -65,8 +76,8 @@ def test_versions_are_lines_and_each_change_has_one(capsys: Capture) -> None:
         ["", ""],
         ["3", "current"],
     ]
-    assert lines[2].endswith("strain: added")
-    assert lines[3].endswith("tiltMin: added")
+    assert lines[2].endswith("Strain: added")
+    assert lines[3].endswith("Lowest tilt: added")
     assert lines[4].endswith("not compared")
     assert "3 messages about it" in out.err
 

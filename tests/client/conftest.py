@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from etdb.client.download import FileResult, download, plan
+from etdb.client.filters import Selection
 from etdb.client.sources import HttpSource, Source
 from etdb.fetch import Limits
 from etdb.identity import CID
@@ -126,8 +127,8 @@ class Getter:
             yield gateway, source
 
     def get(self, *sources: Source, include: tuple[str, ...] = ()) -> list[FileResult]:
-        wanted = plan(self.dataset.record, sources, self.folder, include)
-        return download(wanted, sources)
+        wanted = plan(self.dataset.record, sources, self.folder, Selection(include))
+        return download(wanted, sources).files
 
     def get_with(self, *faults: Fault) -> dict[str, FileResult]:
         with self.serving(*faults) as (_, source):

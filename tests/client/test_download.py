@@ -73,7 +73,7 @@ def test_files_that_are_right_are_not_fetched_again(getter: Any) -> None:
 
     with getter.serving() as (gateway, source):
         wanted = plan(getter.dataset.record, [source], getter.folder)
-        results = download(wanted, [source])
+        results = download(wanted, [source]).files
 
     assert wanted.have_bytes == wanted.total_bytes
     assert {result.state for result in results} == {"present"}

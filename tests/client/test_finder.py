@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from etdb.address import PublicPool, resolve
-from etdb.client import finder
-from etdb.client.download import fetch, plan
+from etdb.client.download import download, plan
 from etdb.client.finder import MAX_ASKED, MAX_FOUND, Finder
 from etdb.client.router import MAX_ANSWER_BYTES, MAX_PROVIDERS, Hints, fetch_providers
 from etdb.client.sources import HttpSource
@@ -72,7 +71,7 @@ def test_a_dataset_comes_from_whom_the_router_names(
         hints = Hints((poor.url,), may_be_private=True)
         with Finder([node], hints, limits=getter.limits) as one:
             sources = one.sources_for(root)
-            outcome = fetch(
+            outcome = download(
                 plan(getter.dataset.record, sources, getter.folder), sources
             )
 
@@ -98,6 +97,26 @@ def test_who_is_given_already_is_not_found_again(
         Finder([node], Hints((router,), may_be_private=True)) as one,
     ):
         assert one.sources_for(root) == [node]
+
+
+def test_a_finder_closes_what_it_found_and_not_what_it_was_given(
+    getter: Any, root: CID
+) -> None:
+    class Given(HttpSource):
+        is_closed = False
+
+        def close(self) -> None:
+            super().close()
+            self.is_closed = True
+
+    with FakeGateway(getter.dataset.store) as given, Given(given.url) as source:
+        with Finder([source]) as one:
+            assert one.sources_for(root) == [source]
+        assert not source.is_closed
+
+        one.interrupt()
+
+        assert source.is_closed
 
 
 @pytest.mark.parametrize(
@@ -274,14 +293,13 @@ def test_an_endless_answer_is_cut(root: CID, here: FakeGateway, limits: Any) -> 
         fetch_providers(broken.url, root, limits)
 
 
-def test_nobody_is_waited_for_beyond_the_deadline(
-    getter: Any, root: CID, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(finder, "FIND_S", 0.2)
+def test_nobody_is_waited_for_beyond_the_deadline(getter: Any, root: CID) -> None:
     patient = replace(getter.limits, silence_s=30, answer_s=30)
     silent = FakeGateway(getter.dataset.store, faults=[Fault("stall", at=0)])
     with silent, routing(root, plain(silent.url)) as router:
         started = time.monotonic()
-        assert find(root, patient, router, silent.url, may_be_private=True) == []
+        hints = Hints((router, silent.url), may_be_private=True)
+        with Finder([], hints, limits=patient, find_s=0.2) as one:
+            assert one.sources_for(root) == []
 
     assert time.monotonic() - started < 5  # half a minute, were it waited for

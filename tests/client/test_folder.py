@@ -83,7 +83,7 @@ def test_a_dataset_cannot_write_what_etdb_keeps(getter: Any, make_record: Any) -
     root = put_directory(store, Link(".etdb", inner, 60), Link("good.txt", leaf, 4))
     wanted = plan(make_record(root), [StoreSource(store)], getter.folder)
 
-    results = {r.name: r for r in download(wanted, [StoreSource(store)])}
+    results = {r.name: r for r in download(wanted, [StoreSource(store)]).files}
 
     assert isinstance(results[".etdb/record.json"].error, InvalidDataError)
     assert results["good.txt"].state == "done"
@@ -212,7 +212,7 @@ def test_an_odd_node_never_becomes_a_link_and_stops_no_file(
     )
 
     wanted = plan(make_record(root), [StoreSource(store)], getter.folder)
-    results = {r.name: r.state for r in download(wanted, [StoreSource(store)])}
+    results = {r.name: r.state for r in download(wanted, [StoreSource(store)]).files}
 
     assert results["good"] == "done"
     assert results["cbor"] == "failed"

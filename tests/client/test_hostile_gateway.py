@@ -96,7 +96,7 @@ def test_a_cut_is_gone_on_with_where_it_was(getter: Any, url: str) -> None:
     with getter.serving() as (gateway, source):
         wanted = plan(getter.dataset.record, [source], getter.folder)
         gateway.faults.append(cut)
-        results = download(wanted, [source])
+        results = download(wanted, [source]).files
 
     assert {result.state for result in results} == {"done"}
     starts = [
@@ -110,7 +110,7 @@ def test_a_gateway_that_always_cuts_is_given_up(getter: Any, url: str) -> None:
     with getter.serving() as (gateway, source):
         wanted = plan(getter.dataset.record, [source], getter.folder)
         gateway.faults.append(Fault("cut", on=url, at=0))
-        results = {result.name: result for result in download(wanted, [source])}
+        results = {result.name: result for result in download(wanted, [source]).files}
 
     assert isinstance(results[NAME].error, UnavailableError)
     asked = [line for line in gateway.requests if url in line and "bytes=" in line]
@@ -126,7 +126,7 @@ def test_a_gateway_that_stalls_is_given_up_in_time(
     with getter.serving() as (gateway, source):
         wanted = plan(getter.dataset.record, [source], getter.folder)
         gateway.faults.append(Fault(kind, on=url))
-        results = {result.name: result for result in download(wanted, [source])}
+        results = {result.name: result for result in download(wanted, [source]).files}
 
     assert isinstance(results[NAME].error, UnavailableError)
     limits = getter.limits
@@ -198,7 +198,7 @@ def test_more_than_was_asked_for_is_cut_and_refused(getter: Any, url: str) -> No
     with getter.serving() as (gateway, source):
         wanted = plan(getter.dataset.record, [source], getter.folder)
         gateway.faults.append(Fault("more", on=url, at=50 * MIB))
-        results = {result.name: result for result in download(wanted, [source])}
+        results = {result.name: result for result in download(wanted, [source]).files}
 
     error = results[NAME].error
     assert isinstance(error, InvalidDataError)
@@ -251,7 +251,7 @@ def test_a_gateway_that_went_down_is_not_waited_for_file_by_file(
         source.connections = 1
         gateway.requests.clear()
         gateway.faults.append(Fault("status", at=503))
-        results = download(wanted, [source])
+        results = download(wanted, [source]).files
 
     states = [result.state for result in results]
     assert states == ["done", "failed", "failed", "failed"]  # the empty file is done

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from etdb.client.download import Outcome, fetch, plan
+from etdb.client.download import Outcome, download, plan
+from etdb.client.filters import Selection
 from etdb.client.folder import Folder
 from etdb.client.look import Look
 from etdb.client.sources import HttpSource, Source
@@ -49,7 +50,7 @@ def serving(
 
 
 def get(getter: Any, sources: Sequence[Source]) -> Outcome:
-    return fetch(plan(getter.dataset.record, sources, getter.folder), sources)
+    return download(plan(getter.dataset.record, sources, getter.folder), sources)
 
 
 def all_done(outcome: Outcome) -> bool:
@@ -96,7 +97,7 @@ def test_a_liar_is_asked_no_more_and_is_named(getter: Any, large: str) -> None:
     with serving(getter, [], lies) as (gateways, sources):
         wanted = plan(getter.dataset.record, sources, getter.folder)
         gateways[1].requests.clear()
-        outcome = fetch(wanted, sources)
+        outcome = download(wanted, sources)
 
     honest, liar = outcome.sources
     assert all_done(outcome)
@@ -174,7 +175,7 @@ def test_a_source_that_stalls_holds_nobody_up(getter: Any, large: str) -> None:
     ):
         wanted = plan(getter.dataset.record, [source, silent], getter.folder)
         gateway.faults += stall
-        outcome = fetch(wanted, [silent, source])
+        outcome = download(wanted, [silent, source])
 
     assert all_done(outcome)
     assert getter.on_disk() == getter.dataset.files
@@ -186,7 +187,7 @@ def test_a_source_is_left_alone_for_as_long_as_it_asks(getter: Any, large: str) 
         wanted = plan(getter.dataset.record, sources, getter.folder)
         gateways[0].faults.append(away)
         gateways[0].requests.clear()
-        outcome = fetch(wanted, sources)
+        outcome = download(wanted, sources)
 
     assert all_done(outcome)
     assert len([line for line in gateways[0].requests if large in line]) == 1
@@ -198,7 +199,7 @@ def test_when_all_are_down_the_files_fail_in_time(getter: Any) -> None:
         wanted = plan(getter.dataset.record, sources, getter.folder)
         for gateway in gateways:
             gateway.faults.append(Fault("status", at=500))
-        outcome = fetch(wanted, sources)
+        outcome = download(wanted, sources)
 
     failed = [file for file in outcome.files if file.state == "failed"]
     assert len(failed) == 3  # the empty file needs no bytes
@@ -210,7 +211,7 @@ def test_when_all_lie_nothing_is_delivered(getter: Any) -> None:
         wanted = plan(getter.dataset.record, sources, getter.folder)
         for gateway in gateways:
             gateway.faults.append(Fault("lie", at=0))
-        outcome = fetch(wanted, sources)
+        outcome = download(wanted, sources)
 
     assert {told.state for told in outcome.sources} == {"dropped"}
     assert set(getter.on_disk()) <= {"empty.dat"}
@@ -241,7 +242,7 @@ def test_whoever_sends_another_range_is_not_needed(
     with serving(getter, [], []) as (gateways, sources):
         wanted = plan(getter.dataset.record, sources, getter.folder)
         gateways[0].faults.append(Fault(kind, on=large, at=50 * MIB))
-        outcome = fetch(wanted, sources)
+        outcome = download(wanted, sources)
 
     assert all_done(outcome)
     assert getter.on_disk() == getter.dataset.files
@@ -260,8 +261,10 @@ def test_a_look_tells_what_was_there_from_what_was_fetched(getter: Any) -> None:
     partial.parent.mkdir(parents=True)
     partial.write_bytes(right[: 30 * MIB])
     with serving(getter, [], []) as (_, sources):
-        wanted = plan(getter.dataset.record, sources, getter.folder, [LARGE])
-        fetch(wanted, sources, watch=watch)
+        wanted = plan(
+            getter.dataset.record, sources, getter.folder, Selection((LARGE,))
+        )
+        download(wanted, sources, watch=watch)
 
     (last,) = looks
     assert (last.total_bytes, last.found_bytes) == (len(right), 30 * MIB)

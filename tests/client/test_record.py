@@ -192,7 +192,7 @@ def test_an_edit_may_name_other_files_and_they_are_got(
     folder = tmp_path / "got"
 
     source = StoreSource(other.store)
-    results = download(plan(record, [source], folder), [source])
+    results = download(plan(record, [source], folder), [source]).files
 
     assert [result.state for result in results] == ["done", "done"]
     report = check_folder(folder)

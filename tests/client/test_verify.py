@@ -10,7 +10,7 @@ import pytest
 from etdb.client.record import check_record, dataset_of
 from etdb.client.sources import StoreSource
 from etdb.client.verify import FileState, check_folder, check_remote
-from etdb.errors import InvalidRecordError, InvalidSignatureError
+from etdb.errors import InvalidRecordError, InvalidSignatureError, NotAllowedError
 from etdb.record.canonical import digest_of, parse_message_text
 from etdb.record.oip042 import read_envelope, wrap_publish
 from etdb.store.unixfs import KUBO_NOCOPY_V0, parse_node
@@ -188,13 +188,25 @@ def test_a_record_of_the_original_publisher_is_believed_as_far_as_it_goes(
         {},
         {"id": 5, "text": 7},
         {"id": "x", "text": "json:{"},
-        {"id": "x", "withdrawn": {"reason": "wrong"}},
     ],
 )
 def test_a_record_that_is_none_never_holds(record: dict[str, Any]) -> None:
     assert failing(record) == ["record id"]
     with pytest.raises(InvalidSignatureError):
         dataset_of(record)
+
+
+def test_a_withdrawn_record_is_neither_fetched_nor_verified(getter: Any) -> None:
+    withdrawn = {"by": "oA", "time": 1_773_600_000, "reason": "wrong pixel size"}
+    record = {**getter.dataset.record, "withdrawn": withdrawn}
+
+    with getter.serving() as (_, source):
+        with pytest.raises(NotAllowedError, match="withdrawn by oA on 2026-03-15"):
+            check_remote(record, source)
+        with pytest.raises(NotAllowedError) as caught:
+            dataset_of(record)
+
+    assert "wrong pixel size" in caught.value.hint
 
 
 def test_a_record_without_files_is_said_to_be(author: Any) -> None:

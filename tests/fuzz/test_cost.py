@@ -6,11 +6,7 @@ may take twice the steps, four times the input four times and not sixteen.
 
 from __future__ import annotations
 
-import sys
-import tracemalloc
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -24,45 +20,13 @@ from etdb.record.parts import plan_chunks
 from etdb.record.rules import Rejection, Statement, judge
 from etdb.testing.ledger import MemoryLedger
 from etdb.testing.records import Author
+from etdb.testing.resources import count_steps, counted_calls, peak_bytes
 
 PLACE = Place("l", 1, 1, Txid("ef" * 32), 1_700_000_000)
 AUTHOR = Author()
 KIB, MIB = 1 << 10, 1 << 20
 BYTES_PER_BYTE = 160
 """What a parsed text may take: an empty object is 64 bytes for two characters."""
-
-
-@contextmanager
-def counted_calls() -> Iterator[list[int]]:
-    """How many calls, of Python and of C, were made inside."""
-    count = [0]
-
-    def step(_frame: object, event: str, _argument: object) -> None:
-        if event in {"call", "c_call"}:
-            count[0] += 1
-
-    before = sys.getprofile()
-    sys.setprofile(step)
-    try:
-        yield count
-    finally:
-        sys.setprofile(before)
-
-
-def steps(do: Callable[[], object]) -> int:
-    do()
-    with counted_calls() as count:
-        do()
-    return count[0]
-
-
-def peak_bytes(do: Callable[[], object]) -> int:
-    tracemalloc.start()
-    try:
-        do()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
 
 
 def read(text: str) -> Statement | Rejection | None:
@@ -116,7 +80,7 @@ def test_four_times_the_text_takes_four_times_the_steps_and_memory(
 ) -> None:
     small, large = shape(8 * KIB), shape(32 * KIB)
 
-    assert steps(lambda: do(large)) <= 4.4 * steps(lambda: do(small)) + 100
+    assert count_steps(lambda: do(large)) <= 4.4 * count_steps(lambda: do(small)) + 100
     # Lists grow in leaps, and Python keeps some thousand small tuples at hand.
     peak = peak_bytes(lambda: do(large))
     assert peak <= 6 * peak_bytes(lambda: do(small)) + 300 * KIB
@@ -134,7 +98,9 @@ def test_a_megabyte_of_anything_takes_bounded_memory(
 def test_splitting_takes_twice_the_steps_for_twice_the_text() -> None:
     once, twice = "é" * 100_000, "é" * 200_000
 
-    assert steps(lambda: plan_chunks(twice)) < 2.2 * steps(lambda: plan_chunks(once))
+    assert count_steps(lambda: plan_chunks(twice)) < 2.2 * count_steps(
+        lambda: plan_chunks(once)
+    )
     assert peak_bytes(lambda: plan_chunks(twice)) < 10 * MIB
 
 
@@ -150,29 +116,15 @@ def files(number: int) -> str:
     return AUTHOR.publish(AUTHOR.artifact({}, storage=storage))
 
 
-@pytest.fixture
-def make_index(tmp_path: Path) -> Iterator[Callable[[MemoryLedger], Index]]:
-    opened: list[Index] = []
-
-    def make(ledger: MemoryLedger) -> Index:
-        path = tmp_path / f"{len(opened)}.sqlite"
-        opened.append(Index.create(path, [ledger.info]))
-        return opened[-1]
-
-    yield make
-    for index in opened:
-        index.close()
-
-
 def follow_steps(
     make_index: Callable[[MemoryLedger], Index], *texts: str | bytes
 ) -> tuple[int, Index]:
     """The steps of following one block of these texts."""
     warm, ledger = MemoryLedger(), MemoryLedger()
     warm.mine(*texts)
-    follow(make_index(warm), warm)
-    ledger.mine(*texts)
+    make_index(warm)
     index = make_index(ledger)
+    ledger.mine(*texts)
     with counted_calls() as count:
         follow(index, ledger)
     return count[0], index
@@ -238,12 +190,7 @@ def test_flo_data_of_900_000_bytes_are_followed_in_bounded_memory(
     index = make_index(ledger)
     ledger.mine(data)
 
-    tracemalloc.start()
-    try:
-        follow(index, ledger)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+    peak = peak_bytes(lambda: follow(index, ledger))
 
     assert queries.status(index)["ledgers"][0]["height"] == 1
     assert peak < 60 * len(data)
@@ -255,7 +202,9 @@ def test_twin_the_counter_sees_what_is_quadratic() -> None:
             for _ in range(at):
                 len("")
 
-    assert steps(lambda: quadratic(200)) > 3.5 * steps(lambda: quadratic(100))
+    assert count_steps(lambda: quadratic(200)) > 3.5 * count_steps(
+        lambda: quadratic(100)
+    )
 
 
 def test_twin_without_its_guard_a_long_number_is_read_digit_by_digit() -> None:

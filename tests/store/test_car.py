@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from etdb.errors import EtdbError, InvalidDataError, NotFoundError
 from etdb.identity import CID, DAG_CBOR, DAG_PB, IDENTITY, RAW, decode_varint
-from etdb.store import car as car_module
 from etdb.store.car import ByteRange, CarOptions, Scope, encode_header, iter_car
 from etdb.store.dagcbor import parse_dagcbor
 from etdb.store.unixfs import (
@@ -35,11 +34,6 @@ MIXED = "subdir-with-mixed-block-files.car"
 DUPLICATES = "dir-with-duplicate-files.car"
 
 Cars = Callable[[str], CarFile]
-
-
-@pytest.fixture
-def cars(shared: Path) -> Cars:
-    return lambda name: CarFile.read(shared / "vectors" / "ipfs-cars" / name)
 
 
 def _cids(
@@ -185,14 +179,13 @@ def test_duplicates_are_left_out_or_written_each_time(cars: Cars) -> None:
     assert _short(twice) == ["e23c", "aa03", *once[1:]]
 
 
-def test_leaving_out_duplicates_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(car_module, "MAX_REMEMBERED", 10)
+def test_leaving_out_duplicates_has_a_bound() -> None:
     store = MemoryStore()
     data = b"".join(number.to_bytes(2, "big") for number in range(1500))
     root = store.add_bytes(data, TINY).cid
 
     with pytest.raises(InvalidDataError, match="more than 10 different"):
-        _cids(store, root)
+        _cids(store, root, "", CarOptions(most_remembered=10))
     assert len(_cids(store, root, "", CarOptions(has_duplicates=True))) > 10
 
 

@@ -8,7 +8,7 @@ import resource
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from etdb.progress import Silent
 from etdb.store.inplace import Disk, InPlaceStore
 from etdb.store.unixfs import UNIXFS_V0_2015, UNIXFS_V1_2025, Profile, verify_block
 from etdb.store.verified import iter_chunks, iter_files, read_chunk, resolve
+from etdb.testing.resources import disk_full_at
 from etdb.testing.store import MemoryStore
 
 MIB = 1024 * 1024
@@ -606,24 +607,13 @@ def test_a_store_used_after_closing_is_a_mistake_and_not_a_broken_file(
         store.get_block(added.cid)
 
 
-@contextlib.contextmanager
-def _largest_file(size_bytes: int) -> Iterator[None]:
-    """Let no file grow beyond a size, as on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 def test_a_full_disk_is_unavailable_and_leaves_the_store_whole(
     store: InPlaceStore, folder: Path
 ) -> None:
     first = store.add_file(folder / "ts.rec")
 
     with (
-        _largest_file(1024),
+        disk_full_at(1024),
         pytest.raises(UnavailableError, match=r"store\.sqlite"),
     ):
         store.add_tree(_files(folder))
@@ -639,7 +629,7 @@ def test_a_changed_file_is_not_found_though_it_cannot_be_marked(
     added = store.add_file(folder / "ts.rec")
     (folder / "ts.rec").write_bytes(b"new")
 
-    with _largest_file(1024):
+    with disk_full_at(1024):
         assert not _is_found(store, added.cid)
 
     assert store.list_stale() == []
@@ -661,7 +651,7 @@ def test_a_store_is_made_once_and_opened_by_its_kind(tmp_path: Path) -> None:
 def test_a_store_that_could_not_be_made_leaves_nothing(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
 
-    with _largest_file(1024), pytest.raises(UnavailableError):
+    with disk_full_at(1024), pytest.raises(UnavailableError):
         InPlaceStore.create(path)
 
     assert not path.exists()

@@ -18,6 +18,8 @@ from etdb.store.verified import BlockSource, TreeLimits, iter_files, read_chunk
 from etdb.testing.car import CarFile
 from etdb.testing.store import MemoryStore
 
+Cars = Callable[[str], CarFile]
+
 FILES = {
     "a.txt": b"one",
     "empty": b"",
@@ -120,8 +122,8 @@ def test_without_the_check_such_a_name_would_leave_the_folder() -> None:
         assert archive.getnames() == ["root/../../x"]
 
 
-def test_a_name_with_steps_up_may_stay_inside(shared: Path, tmp_path: Path) -> None:
-    car = CarFile.read(shared / "vectors" / "ipfs-cars" / "inside-root.car")
+def test_a_name_with_steps_up_may_stay_inside(cars: Cars, tmp_path: Path) -> None:
+    car = cars("inside-root.car")
     root = car.roots[0]
 
     with tarfile.open(fileobj=io.BytesIO(_tar(car, root))) as archive:
@@ -135,8 +137,8 @@ def test_a_name_with_steps_up_may_stay_inside(shared: Path, tmp_path: Path) -> N
         list(iter_files(car, root))
 
 
-def test_a_name_with_steps_up_never_leads_out(shared: Path) -> None:
-    car = CarFile.read(shared / "vectors" / "ipfs-cars" / "outside-root.car")
+def test_a_name_with_steps_up_never_leads_out(cars: Cars) -> None:
+    car = cars("outside-root.car")
 
     with pytest.raises(InvalidDataError, match="leads out"):
         _tar(car, car.roots[0])
@@ -205,8 +207,8 @@ def test_no_folder_steps_up() -> None:
         _tar(store, root)
 
 
-def test_public_content_is_unpacked(shared: Path, tmp_path: Path) -> None:
-    car = CarFile.read(shared / "vectors" / "ipfs-cars" / "tar.car")
+def test_public_content_is_unpacked(cars: Cars, tmp_path: Path) -> None:
+    car = cars("tar.car")
     root = car.roots[0]
 
     with tarfile.open(fileobj=io.BytesIO(_tar(car, root))) as archive:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -66,11 +65,6 @@ def _read(
         end = chunk.size if stop is None else stop - chunk.offset
         out += data[begin:end]
     return bytes(out)
-
-
-@pytest.fixture
-def cars(shared: Path) -> Callable[[str], CarFile]:
-    return lambda name: CarFile.read(shared / "vectors" / "ipfs-cars" / name)
 
 
 @pytest.mark.parametrize("profile", [TINY, TINY_WRAPPED, UNIXFS_V0_2015])

@@ -169,8 +169,6 @@ def test_an_ambiguous_id_lists_the_candidates(api: httpx.Client) -> None:
     error = _error(api.get("/api/records/00abab"))
 
     assert len(error["details"]["candidates"]) == 2
-    for candidate in error["details"]["candidates"]:
-        schema.CandidateShape.model_validate(candidate)
 
 
 def test_the_parameter_at_fault_is_named(api: httpx.Client) -> None:

@@ -266,7 +266,7 @@ def test_without_hostile_text_escaped_it_would_be_markup() -> None:
 def test_the_front_page_counts_and_shows_the_newest(site: httpx.Client) -> None:
     text = site.get("/").text
 
-    assert "<b>56</b> tilt series" in text
+    assert "<b>56</b> records" in text
     assert text.count('class="tile"') == 24
 
 
@@ -390,7 +390,7 @@ def test_the_history_says_who_when_where_and_what(site: httpx.Client) -> None:
         'Version 1 <span class="state">superseded',
         "Sample lab",
         "block 113 of",
-        "strain: &#34;O395-N3&#34; → &#34;O395&#34;",
+        "Strain: &#34;O395-N3&#34; → &#34;O395&#34;",
         "The first version.",
         "/versions",
     ):

@@ -15,7 +15,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from etdb import errors
-from etdb.cli.terminal import SomeFailed, say
+from etdb.cli.terminal import SomeFailed, UsageError, say
 
 EXIT_CODES: dict[type[errors.EtdbError], int] = {
     errors.EtdbError: 1,
@@ -31,8 +31,26 @@ EXIT_CODES: dict[type[errors.EtdbError], int] = {
     errors.ConfigError: 7,
     errors.DamagedFileError: 8,
 }
+USAGE = 2
 SOME_FAILED = 9
 INTERRUPTED = 130
+EXIT_MEANINGS = {
+    0: "done",
+    1: "an unexpected fault of etdb; the traceback is shown",
+    USAGE: "the command line was not understood, or something is missing in it",
+    3: "what was given or fetched breaks a rule: a value, a file, a record, a "
+    "message, a signature; the same again cannot help",
+    4: "a record, file, chunk or publisher is not there",
+    5: "a service, a device or another node did not do its part; retrying may help",
+    6: "not permitted, or something is in the way: already there, in use, or of "
+    "another network",
+    7: "a setting is wrong; nothing was started",
+    8: "a file of the node itself is damaged; the hint says whether it can be made "
+    "again",
+    SOME_FAILED: "some of many failed; each is listed",
+    INTERRUPTED: "stopped by Ctrl-C; the same command goes on from there",
+}
+"""Every exit status in words, for docs/commands.md."""
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000
 
 COMMANDS = {
@@ -71,7 +89,7 @@ COMMANDS = {
 NOUNS = {
     "key": "Show, copy and import the keys.",
     "ledger": "See the ledgers that are read and written.",
-    "message": "Take apart what stands on a ledger.",
+    "message": "Decode messages and transactions of a ledger.",
     "store": "Hold, list and check files where they lie.",
     "index": "Check and rebuild the index.",
 }
@@ -146,16 +164,21 @@ def collect_rarely() -> None:
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, 20, 20)
 
 
+def fail(error: errors.EtdbError | UsageError) -> NoReturn:
+    """Say what went wrong and what to do, and end with its exit status."""
+    say(f"error: {error.message}")
+    if error.hint:
+        say(f"  {error.hint}")
+    sys.exit(USAGE if isinstance(error, UsageError) else EXIT_CODES[type(error)])
+
+
 def main() -> NoReturn:
     """Run one command and end with its exit status."""
     collect_rarely()
     try:
         build(sys.argv[1:])(prog_name="etdb")
-    except errors.EtdbError as error:
-        say(f"error: {error.message}")
-        if error.hint:
-            say(f"  {error.hint}")
-        sys.exit(EXIT_CODES[type(error)])
+    except (errors.EtdbError, UsageError) as error:
+        fail(error)
     except SomeFailed:
         sys.exit(SOME_FAILED)
     except SystemExit as end:

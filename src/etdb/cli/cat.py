@@ -31,7 +31,9 @@ def cat(
     span: Annotated[
         str | None,
         typer.Option(
-            "--range", metavar="A-B", help="Bytes A to B, both ends in; A-, or -N last."
+            "--range",
+            metavar="A-B",
+            help="Bytes A to B, both included; A- from A on, -N the last N.",
         ),
     ] = None,
     gateway: GatewayOption = None,

@@ -18,12 +18,12 @@ BANNER = "Demo: every dataset on this site is synthetic, simulated by etdb itsel
 
 def demo(
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Where the lab and its node live.")
+        Path, typer.Argument(metavar="DIR", help="Folder of the lab and its node.")
     ] = Path(".demo"),
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port.")] = 8000,
     serve: Annotated[
-        bool, typer.Option("--serve/--no-serve", help="Serve it when it is made.")
+        bool, typer.Option("--serve/--no-serve", help="Serve the demo once it is made.")
     ] = True,
 ) -> None:
     """Simulate a lab, publish its datasets and serve them.

@@ -11,17 +11,24 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from etdb.cli import EXIT_CODES, INTERRUPTED, SOME_FAILED, collect_rarely
+from etdb.cli import INTERRUPTED, SOME_FAILED, collect_rarely, fail
 from etdb.cli.options import Peer, open_peer
 from etdb.cli.sourcing import opened_finder
-from etdb.cli.terminal import TerminalProgress, confirm, count, human_size, say
-from etdb.client.client import Catalogue
+from etdb.cli.terminal import (
+    TerminalProgress,
+    UsageError,
+    confirm,
+    count,
+    human_size,
+    say,
+)
+from etdb.client.catalogue import iter_results
 from etdb.client.finder import Finder
 from etdb.client.query_file import MAX_CHARACTERS, QueryFile, parse_query
 from etdb.client.remote import File, Record
@@ -39,7 +46,6 @@ _TYPES_BY_ROLE = {
     Role.SNAPSHOT.value: "Images",
     Role.OTHER.value: "Others",
 }
-_PAGE = 100
 MAX_THREADS = 64
 
 
@@ -67,11 +73,8 @@ def main() -> NoReturn:
     collect_rarely()
     try:
         is_whole = run(parse_words(sys.argv[1:]))
-    except EtdbError as error:
-        say(f"error: {error.message}")
-        if error.hint:
-            say(f"  {error.hint}")
-        sys.exit(EXIT_CODES[type(error)])
+    except (EtdbError, UsageError) as error:
+        fail(error)
     except KeyboardInterrupt:
         say("stopped; the same command with --directory goes on from here")
         sys.exit(INTERRUPTED)
@@ -115,8 +118,8 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("queryStack", nargs="?", help="a JSON file with the query")
     add("--fileType", nargs="+", metavar="T", help=" ".join(FILE_TYPES))
-    add("--directory", metavar="DIR", help="where to; made if missing")
-    add("--threads", type=int, default=1, metavar="N", help="files at once")
+    add("--directory", metavar="DIR", help="folder for the files; made if missing")
+    add("--threads", type=int, default=1, metavar="N", help="files fetched at once")
     add("--from", dest="source", metavar="URL", help="the node to ask; or ETDB_FROM")
     node = os.environ.get("ETDB_NODE")
     add("--node", type=Path, default=node and Path(node), metavar="DIR")
@@ -166,7 +169,7 @@ def _select(peer: Peer, finder: Finder, query: QueryFile) -> tuple[list[Record],
     progress = TerminalProgress()
     progress.begin("reading records", None, "records")
     try:
-        for summary in _iter_summaries(peer.catalogue):
+        for summary in iter_results(peer.catalogue, sort="oldest"):
             record = Record(peer.catalogue, finder, summary)
             try:
                 if query.matches({"artifact": record.artifact}):
@@ -178,16 +181,6 @@ def _select(peer: Peer, finder: Finder, query: QueryFile) -> tuple[list[Record],
     finally:
         progress.end()
     return found, is_whole
-
-
-def _iter_summaries(catalogue: Catalogue) -> Iterator[dict[str, Any]]:
-    after: str | None = None
-    while True:
-        page = catalogue.search("", sort="oldest", limit=_PAGE, after=after)
-        yield from page["results"]
-        after = page["next"]
-        if after is None or not page["results"]:
-            return
 
 
 def _files_of(record: Record, types: frozenset[str]) -> list[File]:
@@ -236,7 +229,7 @@ def _fetch_all(
                 say(f"{number}/{len(items)} {item.location}/{item.name}: {said}")
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            finder.close()
+            finder.interrupt()
             raise
     if failed:
         say(f"{failed} of {count(len(items), 'file')} failed; repeat to go on")

@@ -1,4 +1,4 @@
-"""`etdb edit`: say some fields of a published record otherwise."""
+"""`etdb edit`: change fields of a published record."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typer
 
 from etdb.cli.options import JsonOption, NodeOption, YesOption, open_node
 from etdb.cli.proposal import Wanted, make_statement
-from etdb.cli.publish import pair_of
+from etdb.cli.publish import parse_field
 from etdb.cli.show import IdArgument
 from etdb.publish.revision import Changes
 
@@ -17,14 +17,16 @@ def edit(
     record_id: IdArgument,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="FIELD=VALUE", help="Say a field anew."),
+        typer.Option(
+            "--set", metavar="FIELD=VALUE", help="New value of a field; repeatable."
+        ),
     ] = None,
     remove: Annotated[
         list[str] | None,
-        typer.Option(metavar="FIELD", help="Say nothing more of a field."),
+        typer.Option(metavar="FIELD", help="Field to remove; repeatable."),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show it; sign and send nothing.")
+        bool, typer.Option("--dry-run", help="Show the edit; sign and send nothing.")
     ] = False,
     yes: YesOption = False,
     node: NodeOption = None,
@@ -43,9 +45,8 @@ def edit(
         etdb edit 3f2a9c --set strain=PAO1 --set notes="ice too thick"
         etdb edit 3f2a9c --remove emdb --dry-run
     """
-    changes: Changes = dict(
-        pair_of(pair, "--set") for pair in set_ or ()
-    ) | dict.fromkeys(remove or ())
+    removed = dict.fromkeys(remove or ())
+    changes: Changes = {**dict(map(parse_field, set_ or ())), **removed}
     if not changes:
         msg = "say what to change: --set FIELD=VALUE or --remove FIELD"
         raise typer.BadParameter(msg)

@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from etdb.cli.terminal import clean, count, human_size, say
-from etdb.client.look import FileLook, Look, SourceLook
+from etdb.client.look import FileLook, Look, SourceLook, SourceState
 
 WINDOW_S = 10.0
 LINE_S = 10.0
@@ -85,12 +85,14 @@ def human_time(seconds: float) -> str:
 
 
 @contextlib.contextmanager
-def show_fetching(look: Callable[[], Look]) -> Iterator[None]:
+def show_fetching(
+    look: Callable[[], Look], *, line_s: float = LINE_S
+) -> Iterator[None]:
     """Show a transfer for the length of the block, and what it came to."""
     console = Console(stderr=True)
     started_s = time.monotonic()
     try:
-        with _live(look, console) if console.is_terminal else _lines(look):
+        with _live(look, console) if console.is_terminal else _lines(look, line_s):
             yield
     finally:
         say(conclude(look(), time.monotonic() - started_s))
@@ -112,9 +114,9 @@ def _live(look: Callable[[], Look], console: Console) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _lines(look: Callable[[], Look]) -> Iterator[None]:
+def _lines(look: Callable[[], Look], line_s: float) -> Iterator[None]:
     over = threading.Event()
-    thread = threading.Thread(target=_say_lines, args=(look, over), daemon=True)
+    thread = threading.Thread(target=_say_lines, args=(look, line_s, over), daemon=True)
     thread.start()
     try:
         yield
@@ -123,15 +125,15 @@ def _lines(look: Callable[[], Look]) -> Iterator[None]:
         thread.join()
 
 
-def _say_lines(look: Callable[[], Look], over: threading.Event) -> None:
+def _say_lines(look: Callable[[], Look], line_s: float, over: threading.Event) -> None:
     rates, told = Rates(), set()
     rates.add(look(), time.monotonic())
-    while not over.wait(LINE_S):
+    while not over.wait(line_s):
         now = look()
         rates.add(now, time.monotonic())
         say(f"fetching: {tell(now, rates.rate())}")
         for one in now.sources:
-            if one.state == "dropped" and one.name not in told:
+            if one.state is SourceState.DROPPED and one.name not in told:
                 told.add(one.name)
                 say(f"{one.name}: {source_words(one, 0.0)}")
 
@@ -153,7 +155,7 @@ def panel(look: Look, rates: Rates) -> RenderableType:
     sources.add_column(no_wrap=True)
     sources.add_column(no_wrap=True, overflow="ellipsis")
     for told in look.sources[:SHOWN_SOURCES]:
-        style = "red" if told.state == "dropped" else "dim"
+        style = "red" if told.state is SourceState.DROPPED else "dim"
         words = source_words(told, rates.rate(told.name))
         sources.add_row(Text(f"  {clean(told.name)}"), Text(clean(words), style=style))
     return Group(files, sources)

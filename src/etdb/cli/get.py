@@ -36,23 +36,22 @@ from etdb.cli.terminal import (
     human_size,
     say,
 )
+from etdb.client.catalogue import iter_results
 from etdb.client.download import (
     NO_MATCH,
     DownloadPlan,
     Outcome,
-    fetch,
+    download,
     plan,
     verify_room_for,
 )
-from etdb.client.filters import verify_roles
+from etdb.client.filters import Selection, verify_roles
 from etdb.client.finder import Finder
-from etdb.client.look import Watch
+from etdb.client.look import SourceState, Watch
 from etdb.client.record import dataset_of
 from etdb.client.sources import Source
-from etdb.errors import EtdbError, InvalidDataError, NotFoundError
+from etdb.errors import EtdbError, NotFoundError
 from etdb.progress import Silent
-
-_PAGE = 200
 
 
 @dataclass(frozen=True)
@@ -60,16 +59,14 @@ class _Wish:
     """What was asked for on the command line."""
 
     folder: Path | None
-    include: tuple[str, ...]
-    exclude: tuple[str, ...]
-    roles: tuple[str, ...]
+    selection: Selection
 
     def plan(
         self, record: dict[str, Any], finder: Finder, folder: Path
     ) -> DownloadPlan:
         """The plan of one record."""
         sources = finder.sources_for(dataset_of(record))
-        return plan(record, sources, folder, self.include, self.exclude, self.roles)
+        return plan(record, sources, folder, self.selection)
 
 
 def get(
@@ -83,27 +80,34 @@ def get(
             "-o",
             "--output",
             metavar="DIR",
-            help="Default: the lab's id.",
+            help="Folder to fetch into; without it, one named after the lab's id.",
             parser=given_path,
         ),
     ] = None,
     include: Annotated[
         list[str] | None,
-        typer.Option(metavar="GLOB", help="Only files whose names match."),
+        typer.Option(
+            metavar="GLOB", help="Files whose names match, no others; repeatable."
+        ),
     ] = None,
     exclude: Annotated[
         list[str] | None,
-        typer.Option(metavar="GLOB", help="No files whose names match."),
+        typer.Option(
+            metavar="GLOB", help="Files to leave out, by their names; repeatable."
+        ),
     ] = None,
     role: Annotated[
         list[str] | None,
         typer.Option(
-            "--type", metavar="ROLE", help="Only such files: reconstruction, …"
+            "--type",
+            "--role",
+            metavar="ROLE",
+            help="Files of this role, no others: reconstruction …; repeatable.",
         ),
     ] = None,
     query: Annotated[
         str | None,
-        typer.Option(help="Fetch every record that `etdb search` would find."),
+        typer.Option(help="Query as of `etdb search`; every record found is fetched."),
     ] = None,
     gateway: GatewayOption = None,
     router: RouterOption = None,
@@ -113,7 +117,7 @@ def get(
         typer.Option("-j", "--jobs", min=1, max=16, help="Connections to each source."),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be fetched, and stop.")
+        bool, typer.Option("--dry-run", help="Show what would be fetched, and stop.")
     ] = False,
     source: FromOption = None,
     yes: YesOption = False,
@@ -138,7 +142,8 @@ def get(
     if (record_id is None) == (query is None):
         raise typer.BadParameter("give either a record's id or --query")
     verify_roles(role or ())
-    wish = _Wish(folder, tuple(include or ()), tuple(exclude or ()), tuple(role or ()))
+    selection = Selection(tuple(include or ()), tuple(exclude or ()), tuple(role or ()))
+    wish = _Wish(folder, selection)
     with contextlib.ExitStack() as stack:
         peer = stack.enter_context(open_peer(node, source, record_id or ""))
         hints = hints_of(peer, router or [], allow_private=allow_private)
@@ -178,7 +183,7 @@ def _plan_query(
     parent = wish.folder or Path()
     plans: list[DownloadPlan] = []
     names: set[str] = set()
-    for found in _list_found(peer, query):
+    for found in list(iter_results(peer.catalogue, query)):
         name = folder_name(found)
         if name.casefold() in names:
             name = f"{name[:80]}_{found['id'][:12]}"
@@ -194,21 +199,6 @@ def _plan_query(
     if not plans and not troubles:
         raise NotFoundError("record with files for the query", query)
     return plans
-
-
-def _list_found(peer: Peer, query: str) -> list[dict[str, Any]]:
-    """All results, by id, each once."""
-    found: dict[str, dict[str, Any]] = {}
-    after: str | None = None
-    while True:
-        page = peer.catalogue.search(query, sort="newest", limit=_PAGE, after=after)
-        known = len(found)
-        found |= {record["id"]: record for record in page["results"]}
-        after = page["next"]
-        if after is None:
-            return list(found.values())
-        if len(found) == known:
-            raise InvalidDataError("the node's pages of results do not end")
 
 
 def folder_name(record: dict[str, Any]) -> str:
@@ -265,7 +255,7 @@ def _fetch_all(
         honest = [source for source in sources if source.name not in liars] or sources
         try:
             progress = TerminalProgress() if watch else Silent()
-            outcome = fetch(one, honest, progress, connections, watch)
+            outcome = download(one, honest, progress, connections, watch)
         except EtdbError as exc:
             if len(plans) == 1:
                 raise
@@ -273,6 +263,6 @@ def _fetch_all(
             continue
         outcomes.append((one, outcome))
         for told in outcome.sources:
-            if told.state == "dropped" and told.error is not None:
+            if told.state is SourceState.DROPPED and told.error is not None:
                 liars[told.name] = told.error
     return outcomes

@@ -14,7 +14,7 @@ from etdb.cli.terminal import (
     show_table,
 )
 from etdb.client.download import DownloadPlan, FileResult, Outcome
-from etdb.client.look import SourceLook
+from etdb.client.look import SourceLook, SourceState
 from etdb.errors import EtdbError
 
 Done = Sequence[tuple[DownloadPlan, Outcome]]
@@ -90,20 +90,20 @@ def _row(one: DownloadPlan, file: FileResult, of: int) -> tuple[str, ...]:
 
 def _sum_sources(done: Done) -> Iterator[SourceLook]:
     """Each source once: its bytes in all, and the worst that was seen of it."""
-    order = {"dropped": 0, "failing": 1, "ok": 2}
+    order = (SourceState.DROPPED, SourceState.FAILING, SourceState.OK)
     by_name: dict[str, list[SourceLook]] = {}
     for _, outcome in done:
         for told in outcome.sources:
             by_name.setdefault(told.name, []).append(told)
     for name, told_of in by_name.items():
-        worst = min(told_of, key=lambda one: order[one.state])
+        worst = min(told_of, key=lambda one: order.index(one.state))
         given = sum(one.given_bytes for one in told_of)
         yield SourceLook(name, given, worst.state, worst.error)
 
 
 def _say_sources(sources: Sequence[SourceLook]) -> None:
     for one in sources:
-        if one.state == "dropped" and one.error is not None:
+        if one.state is SourceState.DROPPED and one.error is not None:
             say(f"dropped: {one.name}: {one.error.message}")
     if len(sources) > 1:
         given = (f"{one.name} {human_size(one.given_bytes)}" for one in sources)

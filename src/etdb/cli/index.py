@@ -11,7 +11,7 @@ from etdb.errors import DamagedFileError
 
 
 def check(node: NodeOption = None, json: JsonOption = False) -> None:
-    """Build the index anew beside the kept one and compare every row.
+    """Build a second index from the ledgers and compare every row with the first.
 
     \b
     Example:
@@ -26,7 +26,8 @@ def check(node: NodeOption = None, json: JsonOption = False) -> None:
         show(difference)
     if differences:
         msg = f"the index differs from the ledger in {count(len(differences), 'place')}"
-        raise DamagedFileError(msg, hint="mend it: etdb index rebuild")
+        hint = "mend it: etdb index rebuild"
+        raise DamagedFileError(msg, hint=hint, path=opened.index.path)
     if not json:
         show(f"the index says what the ledger says, up to {_heights(ledgers)}")
 

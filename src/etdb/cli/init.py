@@ -36,7 +36,7 @@ def init(
     flo: Annotated[
         str | None,
         typer.Option(
-            metavar="URL", help="Publish through the FLO daemon at this RPC address."
+            metavar="URL", help="RPC address of the FLO daemon to publish through."
         ),
     ] = None,
     flo_network: Annotated[
@@ -44,7 +44,7 @@ def init(
     ] = "main",
     flo_user: Annotated[str, typer.Option(help="The user of the daemon's RPC.")] = "",
     flo_password_file: Annotated[
-        str, typer.Option(metavar="FILE", help="Holds the password of that user.")
+        str, typer.Option(metavar="FILE", help="File with the password of that user.")
     ] = "",
     json: JsonOption = False,
 ) -> None:

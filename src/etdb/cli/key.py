@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from etdb.cli.options import JsonOption, NodeOption, open_node
-from etdb.cli.terminal import say, show, show_facts, show_json
+from etdb.cli.terminal import UsageError, say, show, show_facts, show_json
 from etdb.errors import ConflictError, InvalidDataError, NotFoundError
 from etdb.ledger.flo.params import NETWORKS
 from etdb.network import coins_height
@@ -27,14 +27,16 @@ PassphraseOption = Annotated[
     typer.Option(
         "--passphrase-file",
         metavar="FILE",
-        help="Take the passphrase from this file's first line instead of asking.",
+        help="File whose first line is the passphrase; without it, you are asked.",
     ),
 ]
-FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The copy.")]
+FileArgument = Annotated[
+    Path, typer.Argument(metavar="FILE", help="The encrypted copy.")
+]
 
 
 def show_keys(node: NodeOption = None, json: JsonOption = False) -> None:
-    """Say the addresses of both keys: who signs, and where to send coins.
+    """Show the addresses of both keys: who signs, and where to send coins.
 
     \b
     Example:
@@ -57,14 +59,15 @@ def import_key(
     file: Annotated[
         str,
         typer.Argument(
-            metavar="FILE", help="Holds the key in wallet import format; - is stdin."
+            metavar="FILE",
+            help="File with the key in wallet import format; - is standard input.",
         ),
     ],
     wallet: Annotated[
-        bool, typer.Option("--wallet", help="It pays: coins are at its address.")
+        bool, typer.Option("--wallet", help="The key pays: coins are at its address.")
     ] = False,
     publisher: Annotated[
-        bool, typer.Option("--publisher", help="It signs records as you.")
+        bool, typer.Option("--publisher", help="The key signs records as you.")
     ] = False,
     replace: Annotated[
         bool,
@@ -211,7 +214,7 @@ def _passphrase(file: Path | None, *, confirm: bool) -> str:
             raise InvalidDataError(msg) from exc
     if not sys.stdin.isatty():
         msg = "nobody is there to type a passphrase"
-        raise InvalidDataError(msg, hint="use --passphrase-file FILE")
+        raise UsageError(msg, hint="use --passphrase-file FILE")
     return str(
         typer.prompt(
             "Passphrase", hide_input=True, confirmation_prompt=confirm, err=True

@@ -12,7 +12,7 @@ from etdb.ledger.flo.fee import show_flo
 
 
 def status(node: NodeOption = None, json: JsonOption = False) -> None:
-    """Say how far each ledger is read, what is on its way, and what it costs.
+    """Show how far each ledger is read, what is on its way, and what it costs.
 
     Asks the ledgers. Of a FLO daemon also the wallet: the address to send coins
     to, the balance, and for how many more records it lasts.
@@ -74,7 +74,8 @@ def _publishing_facts(publishing: Mapping[str, Any]) -> Iterator[tuple[str, str]
     for entry in publishing["pending"]:
         since = datetime.fromtimestamp(entry["since"], UTC)
         subject = entry["sid"] or entry["record"][:12]
-        yield "", f"{entry['action']} of {subject}, since {since:%F %T} UTC"
+        what = f"{entry['action']} of {subject}" if subject else entry["action"]
+        yield "", f"{what}, since {since:%F %T} UTC"
     wallet = publishing["wallet"]
     if wallet is None:
         return

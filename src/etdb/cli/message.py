@@ -61,13 +61,13 @@ def decode(
         typer.Option(
             "--publisher",
             metavar="ADDRESS",
-            help="Whose record a historical edit or withdrawal is about: most do not"
-            " name who signed them.",
+            help="Address whose record a historical edit or withdrawal is about:"
+            " most do not name who signed them.",
         ),
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Say what any floData or transaction is, and what of it verifies.
+    """Explain any floData or transaction, and check its signatures.
 
     Nothing is looked up: everything is told from what is given. A file may
     hold one text, or one part or transaction a line.

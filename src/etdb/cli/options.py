@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from etdb.cli.terminal import TerminalProgress, say
-from etdb.client.client import Catalogue, Client
+from etdb.client.catalogue import Catalogue, NodeCatalogue
 from etdb.client.router import NOBODY, Hints
 from etdb.client.sources import HttpSource, Source
 from etdb.errors import (
@@ -48,7 +48,7 @@ NodeOption = Annotated[
 FromOption = Annotated[
     str | None,
     typer.Option(
-        "--from", metavar="URL", help="Ask the node at this URL instead of one's own."
+        "--from", metavar="URL", help="URL of the node to ask, instead of your own."
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -120,10 +120,9 @@ def open_peer(
         url = record_id
     if url is not None:
         settings = load_settings(folder or default_folder(), environ=os.environ)
-        client = Client(url)
-        with HttpSource(client.url) as source:
-            hints = Hints(routers=(*listed(settings.get.routers), client.url))
-            yield _peer(client.url, client, source, settings.get, hints)
+        with NodeCatalogue(url) as asked, HttpSource(asked.url) as source:
+            hints = Hints(routers=(*listed(settings.get.routers), asked.url))
+            yield _peer(asked.url, asked, source, settings.get, hints)
         return
     with open_node(folder) as node:
         follow_if_possible(node)

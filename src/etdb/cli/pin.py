@@ -17,7 +17,7 @@ def pin(
     record_id: IdArgument,
     kubo: Annotated[
         str,
-        typer.Option("--kubo", metavar="URL", help="Where Kubo's RPC API answers."),
+        typer.Option("--kubo", metavar="URL", help="URL of the Kubo's RPC API."),
     ],
     node: NodeOption = None,
     json: JsonOption = False,

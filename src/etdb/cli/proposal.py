@@ -19,7 +19,7 @@ from etdb.cli.terminal import (
     show_facts,
     show_json,
 )
-from etdb.errors import EtdbError
+from etdb.errors import ConflictError
 from etdb.index import queries
 from etdb.ledger.flo.fee import show_flo
 from etdb.node import Node
@@ -50,7 +50,8 @@ def make_statement(node: Node, wanted: Wanted) -> None:
     finished = [] if wanted.is_dry else resume(publisher)
     try:
         proposal = wanted.propose(publisher)
-    except EtdbError:
+    except ConflictError:
+        # What was finished just now may be why there is nothing left to say.
         done = _finished(publisher, finished, wanted)
         if done is None:
             raise
@@ -89,12 +90,12 @@ def _finished(
 def _show(proposal: Proposal) -> None:
     draft = proposal.draft
     facts = [
-        ("Record", f"{draft.record[:12]} {proposal.title}".strip()),
+        ("Record", f"{draft.record_id[:12]} {proposal.title}".strip()),
         ("Signed by", draft.address),
         ("Parts", str(proposal.cost.parts)),
         ("Fee", show_flo(proposal.cost.fee_sat)),
     ]
-    show_facts(facts if draft.record else facts[1:])
+    show_facts(facts if draft.record_id else facts[1:])
     for change in proposal.changes:
         show(f"  {change}")
 
@@ -109,7 +110,7 @@ def _report(done: Published, wanted: Wanted) -> None:
 def _dry_summary(proposal: Proposal) -> dict[str, object]:
     return {
         "action": proposal.draft.action,
-        "id": proposal.draft.record or None,
+        "id": proposal.draft.record_id or None,
         "changes": list(proposal.changes),
         "parts": proposal.cost.parts,
         "fee_sat": proposal.cost.fee_sat,

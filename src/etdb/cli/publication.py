@@ -53,6 +53,8 @@ class Publication:
         self._done += resume(self._publisher)
         if waits:
             self.wait()
+        elif not self._done:
+            say("nothing is left to finish")
 
     def wait(self) -> None:
         """Wait until what was sent is settled on the ledger."""
@@ -243,7 +245,7 @@ def summary(one: Published) -> dict[str, object]:
         "txid": one.txid,
         "cid": one.cid,
         "sid": one.sid,
-        "files": one.files,
+        "files": one.file_count,
         "parts": one.parts,
         "outcome": one.outcome.value,
     }

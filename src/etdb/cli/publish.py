@@ -30,28 +30,44 @@ def publish(
             parser=given_path,
         ),
     ] = None,
-    title: Annotated[Text, typer.Option(help="Title; without it the species.")] = None,
-    species: Annotated[Text, typer.Option(help="Species, by its full name.")] = None,
+    title: Annotated[Text, typer.Option(help="Title; without it, the species.")] = None,
+    species: Annotated[Text, typer.Option(help="Species, its scientific name.")] = None,
     strain: Annotated[Text, typer.Option(help="Strain.")] = None,
     taxid: Annotated[int | None, typer.Option(help="NCBI taxonomy id.")] = None,
-    date: Annotated[Text, typer.Option(help="Day of acquisition: 2026-03-14.")] = None,
-    microscopist: Annotated[Text, typer.Option(help="Who took the data.")] = None,
-    microscope: Annotated[Text, typer.Option(help="The microscope's name.")] = None,
+    date: Annotated[
+        Text, typer.Option(help="Day of acquisition, as 2026-03-14.")
+    ] = None,
+    microscopist: Annotated[
+        Text, typer.Option(help="Person who took the data.")
+    ] = None,
+    microscope: Annotated[Text, typer.Option(help="Microscope.")] = None,
     notes: Annotated[Text, typer.Option(help="Notes, any length.")] = None,
     sid: Annotated[
-        Text, typer.Option(help="Own id; default the folder's name.")
+        Text,
+        typer.Option(
+            help="Lab's own id of the dataset; without it, the folder's name."
+        ),
     ] = None,
-    defocus: Annotated[float | None, typer.Option(help="µm, negative = under.")] = None,
-    dose: Annotated[float | None, typer.Option(help="Total dose, e⁻/Å².")] = None,
-    license: Annotated[Text, typer.Option(help="SPDX id; default the node's.")] = None,
+    defocus: Annotated[
+        float | None, typer.Option(help="Defocus in µm; negative is underfocus.")
+    ] = None,
+    dose: Annotated[float | None, typer.Option(help="Total dose in e⁻/Å².")] = None,
+    license: Annotated[
+        Text, typer.Option(help="Licence, as SPDX id; without it, the node's.")
+    ] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="FIELD=VALUE", help="Any other field."),
+        typer.Option(
+            "--set",
+            metavar="FIELD=VALUE",
+            help="Any other key of dataset.toml (docs/dataset.md); repeatable.",
+        ),
     ] = None,
     role: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="FILE=ROLE", help="A file's role, where the guess is wrong."
+            metavar="FILE=ROLE",
+            help="Role of a file, where the guess is wrong; repeatable.",
         ),
     ] = None,
     dry_run: Annotated[
@@ -118,19 +134,27 @@ def _options(
     named: dict[str, Any], pairs: Sequence[str], roles: Sequence[str]
 ) -> dict[str, Any]:
     options = {key: value for key, value in named.items() if value is not None}
-    options |= dict(pair_of(pair, "--set") for pair in pairs)
-    files = {
-        name: {"role": role} for name, role in (pair_of(r, "--role") for r in roles)
-    }
+    options |= dict(map(parse_field, pairs))
+    files = {name: {"role": role} for name, role in map(_parse_role, roles)}
     return options | ({"files": files} if files else {})
 
 
-def pair_of(text: str, option: str) -> tuple[str, str]:
-    """Name and value of `NAME=VALUE`. Raises InvalidDataError."""
-    name, equals, value = (
-        text.rpartition("=") if option == "--role" else text.partition("=")
-    )
-    if not equals or not name:
-        msg = f"{option} {text!r} is not of the form NAME=VALUE"
-        raise InvalidDataError(msg)
-    return name, value
+def parse_field(text: str) -> tuple[str, str]:
+    """Field and value of `--set FIELD=VALUE`. Raises InvalidDataError."""
+    field, equals, value = text.partition("=")
+    if not field or not equals:
+        raise _no_pair("--set", text)
+    return field, value
+
+
+def _parse_role(text: str) -> tuple[str, str]:
+    """File and role of `--role FILE=ROLE`; a file's name may hold more of them."""
+    name, equals, role = text.rpartition("=")
+    if not name or not equals:
+        raise _no_pair("--role", text)
+    return name, role
+
+
+def _no_pair(option: str, text: str) -> InvalidDataError:
+    msg = f"{option} {text!r} is not of the form NAME=VALUE"
+    return InvalidDataError(msg)

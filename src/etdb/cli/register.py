@@ -8,26 +8,30 @@ import typer
 
 from etdb.cli.options import JsonOption, NodeOption, YesOption, open_node
 from etdb.cli.proposal import Wanted, make_statement
-from etdb.errors import InvalidDataError
+from etdb.cli.terminal import UsageError
 
 
 def register(
     name: Annotated[
         str | None,
-        typer.Option(metavar="ALIAS", help="Default: the lab's name in the settings."),
+        typer.Option(
+            metavar="ALIAS", help="Lab's name; without it, the one in the settings."
+        ),
     ] = None,
     url: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="The lab's site, https; empty removes it."),
+        typer.Option(metavar="URL", help="Lab's site, https; empty removes it."),
     ] = None,
     gateway: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="URL", help="A node that has the files, https; empty removes all."
+            metavar="URL",
+            help="Node that has the files, https; empty removes all; repeatable.",
         ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show it; sign and send nothing.")
+        bool,
+        typer.Option("--dry-run", help="Show the registration; sign and send nothing."),
     ] = False,
     yes: YesOption = False,
     node: NodeOption = None,
@@ -45,9 +49,9 @@ def register(
     """
     with open_node(node) as opened, opened.publishing():
         alias = opened.settings.lab.name if name is None else name
-        if not alias:
+        if name is None and not alias:
             msg = "the lab has no name in the node's settings"
-            raise InvalidDataError(msg, hint='give one: etdb register --name "…"')
+            raise UsageError(msg, hint='give one: etdb register --name "…"')
         wanted = Wanted(
             action="register",
             propose=lambda publisher: publisher.plan_register(alias, url, gateway),

@@ -14,14 +14,15 @@ def search(
     query: Annotated[
         list[str] | None, typer.Argument(help="Words, phrases, field:value …")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=200, help="Results a page.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="Results on a page.")] = 20,
     after: Annotated[
-        str | None, typer.Option(help="The `next` of the page before.")
+        str | None,
+        typer.Option(help="Token of the next page: `next` of the page before."),
     ] = None,
     sort: Annotated[
         str,
         typer.Option(
-            help="newest, oldest, acquired, species, microscopist, size, title."
+            help="Order: newest, oldest, acquired, species, microscopist, size, title."
         ),
     ] = "newest",
     source: FromOption = None,

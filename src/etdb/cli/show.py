@@ -19,7 +19,13 @@ from etdb.cli.terminal import (
     show_json,
     show_table,
 )
+from etdb.record.message import Coverage
 from etdb.record.model import FIELDS, FieldSpec
+
+_UNCOVERED = {
+    Coverage.OMITTED: "an unsigned comment",
+    Coverage.UNKNOWN: "a transaction whose signatures may leave the text out",
+}
 
 IdArgument = Annotated[
     str,
@@ -33,7 +39,10 @@ IdArgument = Annotated[
 def show_record(
     record_id: IdArgument,
     versions: Annotated[
-        bool, typer.Option("--versions", help="Show what became of it instead.")
+        bool,
+        typer.Option(
+            "--versions", help="Show its history: versions, edits, withdrawal."
+        ),
     ] = False,
     source: FromOption = None,
     node: NodeOption = None,
@@ -136,5 +145,8 @@ def _facts(record: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "signed at", record["published"]
     yield "history", _history(record)
     yield "block", f"{anchor['height']} of {anchor['ledger']} ({anchor['ledger_kind']})"
+    carrier = _UNCOVERED.get(anchor.get("coverage"))
+    if carrier is not None:
+        yield "carried by", f"{carrier}; authorship rests on the record's signature"
     yield "CID", record["cid"] or ""
     yield "size", human_size(record["size_bytes"])

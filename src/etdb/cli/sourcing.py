@@ -20,19 +20,21 @@ GatewayOption = Annotated[
     typer.Option(
         "--gateway",
         metavar="URL",
-        help="Take bytes from this IPFS gateway, too; repeatable.",
+        help="IPFS gateway to take bytes from as well; repeatable.",
     ),
 ]
 RouterOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--router", metavar="URL", help="A router to ask for more; repeatable."
+        "--router",
+        metavar="URL",
+        help="Router to ask who else has the dataset; repeatable.",
     ),
 ]
 PrivateOption = Annotated[
     bool,
     typer.Option(
-        "--allow-private", help="Also ask private addresses that others name."
+        "--allow-private", help="Ask private addresses too, where others name them."
     ),
 ]
 
@@ -63,11 +65,9 @@ def opened_finder(
     _verify_urls((*gateways, *peer.gateways))
     with contextlib.ExitStack() as stack:
         for url in dict.fromkeys((*gateways, *peer.gateways)):
-            found = HttpSource(url, connections=connections)
-            if found.name in {source.name for source in sources}:
-                found.close()
-                continue
-            sources.append(stack.enter_context(found))
+            found = stack.enter_context(HttpSource(url, connections=connections))
+            if found.name not in {source.name for source in sources}:
+                sources.append(found)
         yield stack.enter_context(
             Finder(sources, hints or peer.hints, connections=connections)
         )

@@ -13,7 +13,7 @@ _AMOUNT = re.compile(r" sat(?= per kb|$)")
 
 
 def status(node: NodeOption = None, json: JsonOption = False) -> None:
-    """Say what this node holds, how far it has read its ledgers, what it sends.
+    """Show what this node holds, how far it has read its ledgers, what it sends.
 
     \b
     Example:

@@ -26,11 +26,18 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
-from etdb.errors import InvalidDataError
-
 
 class SomeFailed(Exception):  # noqa: N818 - a result, not an error
     """Some of many failed, and each has been listed."""
+
+
+class UsageError(Exception):
+    """What was typed does not suffice; `hint` says what to add."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
 
 
 class TerminalProgress:
@@ -130,13 +137,13 @@ def show_facts(facts: Iterable[tuple[str, str]]) -> None:
 def confirm(question: str, *, assume_yes: bool) -> bool:
     """Ask on a terminal.
 
-    Raises InvalidDataError where nobody can answer and `--yes` was not given.
+    Raises UsageError where nobody can answer and `--yes` was not given.
     """
     if assume_yes:
         return True
     if not sys.stdin.isatty():
         msg = "nobody is there to answer: standard input is not a terminal"
-        raise InvalidDataError(msg, hint="repeat with --yes")
+        raise UsageError(msg, hint="repeat with --yes")
     return typer.confirm(clean(question), err=True)
 
 

@@ -27,7 +27,10 @@ from etdb.client.verify import FolderReport, check_folder, check_remote
 def verify(
     what: Annotated[
         str,
-        typer.Argument(metavar="ID|FOLDER", help="A record, or what `get` fetched."),
+        typer.Argument(
+            metavar="ID|FOLDER",
+            help="Record by id or URL, or a folder that `etdb get` made.",
+        ),
     ],
     source: FromOption = None,
     node: NodeOption = None,

@@ -18,7 +18,7 @@ from etdb.cli.sourcing import (
 )
 from etdb.cli.terminal import SomeFailed, count, say, show_json, show_table
 from etdb.client.record import dataset_of
-from etdb.client.whereis import Holder, iter_holders
+from etdb.client.whereis import Holder, Holding, iter_holders
 from etdb.errors import EtdbError
 from etdb.identity import CID
 from etdb.store.kubo import KuboStore
@@ -33,13 +33,13 @@ def whereis(
     allow_private: PrivateOption = False,
     kubo: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="Also ask the Kubo whose RPC API is there."),
+        typer.Option(metavar="URL", help="URL of a Kubo's RPC API, to ask it as well."),
     ] = None,
     source: FromOption = None,
     node: NodeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Say who holds a dataset, after asking each for it.
+    """List who holds a dataset, after asking each for it.
 
     Each is asked for the folder and for the beginnings of up to 20 files. Ends
     with status 9 where nobody has all of them.
@@ -63,10 +63,10 @@ def whereis(
     else:
         show_table(("state", "who", "told by"), (_row(one) for one in holders))
         for one in holders:
-            if one.error is not None and one.state in ("lies", "fails"):
+            if one.error is not None and one.state in (Holding.LIES, Holding.FAILS):
                 say(f"{one.name}: {one.error.message}")
-    if not any(one.state == "has" for one in holders):
-        is_part = any(one.state == "part" for one in holders)
+    if not any(one.state is Holding.HAS for one in holders):
+        is_part = any(one.state is Holding.PART for one in holders)
         say(f"nobody who was asked holds {'all of it' if is_part else 'it'}")
         raise SomeFailed
 
@@ -76,13 +76,13 @@ def _ask_kubo(url: str, cid: CID) -> Holder:
         try:
             is_held = store.is_pinned(cid)
         except EtdbError as exc:
-            return Holder(store.name, "", "fails", exc)
-    return Holder(store.name, "", "has" if is_held else "lacks")
+            return Holder(store.name, "", Holding.FAILS, exc)
+    return Holder(store.name, "", Holding.HAS if is_held else Holding.LACKS)
 
 
 def _row(holder: Holder) -> tuple[str, str, str]:
-    state = holder.state
-    if state == "part":
+    state = str(holder.state)
+    if holder.state is Holding.PART:
         state += f" of it: {holder.files_held} of {count(holder.files_asked, 'file')}"
     return state, holder.name, holder.told_by
 

@@ -14,10 +14,11 @@ from etdb.cli.show import IdArgument
 def withdraw(
     record_id: IdArgument,
     why: Annotated[
-        str, typer.Option(metavar="REASON", help="The reason, for everybody to read.")
+        str, typer.Option(metavar="REASON", help="Reason, for everybody to read.")
     ],
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show it; sign and send nothing.")
+        bool,
+        typer.Option("--dry-run", help="Show the withdrawal; sign and send nothing."),
     ] = False,
     yes: YesOption = False,
     node: NodeOption = None,

@@ -19,7 +19,7 @@ from etdb.client.content import DatasetFile, list_files
 from etdb.client.dag import Dag
 from etdb.client.filters import Selection, roles_of
 from etdb.client.folder import Folder
-from etdb.client.look import SourceLook, Watch
+from etdb.client.look import SourceLook, SourceState, Watch
 from etdb.client.partial import FolderPlace, PartialFile, State
 from etdb.client.record import dataset_of, version_of
 from etdb.client.sources import Source
@@ -37,6 +37,7 @@ from etdb.progress import Progress, Silent
 
 NO_MATCH = "file matching"
 """The kind of what is not found where no file is wanted."""
+_ALL = Selection()
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,7 @@ class FileResult:
 
     name: str
     size_bytes: int
-    state: str
-    """done, present (it was there and right) or failed."""
+    state: State
     error: EtdbError | None = None
     sources: tuple[str, ...] = ()
     """Who gave what was fetched of it."""
@@ -85,14 +85,9 @@ def plan(
     record: Mapping[str, Any],
     sources: Sequence[Source],
     folder: Path,
-    include: Sequence[str] = (),
-    exclude: Sequence[str] = (),
-    roles: Sequence[str] = (),
+    selection: Selection = _ALL,
 ) -> DownloadPlan:
     """What fetching a record's files into a folder would mean; writes nothing.
-
-    `include` and `exclude` are globs of names; `roles` are what the record says
-    the files are for, such as "reconstruction". None of them means all files.
 
     The record's text and signatures and the dataset's directories are verified
     first. Raises InvalidDataError where they are not right, NotFoundError
@@ -103,14 +98,13 @@ def plan(
     root = dataset_of(record)
     _refuse_older(target, record)
     dag = Dag(target.blocks, sources)
-    selection = Selection(tuple(include), tuple(exclude), tuple(roles))
     known = roles_of(record)
     files = tuple(
         file
         for file in list_files(dag, root)
         if selection.takes(file.name, known.get(file.name, ()))
     )
-    if not files and selection != Selection():
+    if not files and selection != _ALL:
         raise NotFoundError(NO_MATCH, selection)
     kept = selection.as_include([file.name for file in files])
     have = sum(file.size_bytes for file in files if _is_full_length(target, file))
@@ -137,9 +131,17 @@ def _is_full_length(folder: Folder, file: DatasetFile) -> bool:
 
 
 def download(
-    plan: DownloadPlan, sources: Sequence[Source], progress: Progress | None = None
-) -> list[FileResult]:
-    """Fetch what is planned from one or more sources; one result a file, in order.
+    plan: DownloadPlan,
+    sources: Sequence[Source],
+    progress: Progress | None = None,
+    connections: int | None = None,
+    watch: Watch | None = None,
+) -> Outcome:
+    """Fetch what is planned from one or more sources; the files in their order.
+
+    `connections` are those to each source; None is one to each of several.
+    `watch` may look at the transfer while it lasts; `progress` then hears only
+    of the checks before it.
 
     A failure of one file is its result and stops no other. On return every
     file that is not `failed` is verified and on disk under its name. Raises
@@ -147,22 +149,6 @@ def download(
     written) and ConflictError (in use, holds another record, or holds files of
     somebody else's under names that this one needs). When interrupted, the same
     call goes on.
-    """
-    return fetch(plan, sources, progress).files
-
-
-def fetch(
-    plan: DownloadPlan,
-    sources: Sequence[Source],
-    progress: Progress | None = None,
-    connections: int | None = None,
-    watch: Watch | None = None,
-) -> Outcome:
-    """As `download`, with what each source did.
-
-    `connections` are those to each source; None is one to each of several.
-    `watch` may look at the transfer while it lasts; `progress` then hears only
-    of the checks before it.
     """
     folder = Folder(plan.folder)
     progress = progress or Silent()
@@ -197,7 +183,7 @@ def _result(one: PartialFile) -> FileResult:
     return FileResult(
         one.file.name,
         one.file.size_bytes,
-        one.state.value,
+        one.state,
         one.error,
         tuple(one.given),
     )
@@ -211,7 +197,7 @@ def _without_liars(
     if not honest:
         return sources, []
     lied = [
-        SourceLook(source.name, 0, "dropped", liars[source.name])
+        SourceLook(source.name, 0, SourceState.DROPPED, liars[source.name])
         for source in sources
         if source.name in liars
     ]

@@ -40,8 +40,10 @@ class Selection:
     """Some of a record's files; with nothing said, all of them."""
 
     include: tuple[str, ...] = ()
+    """Globs of names."""
     exclude: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
+    """What the record says the files are for, such as "reconstruction"."""
 
     def takes(self, name: str, roles: Sequence[str] = ()) -> bool:
         """Whether a file of this name, with these roles, is wanted."""

@@ -19,7 +19,7 @@ from typing import Self, TypeVar
 
 from etdb.client.router import NOBODY, Hints, fetch_providers, hasty, is_url, place_of
 from etdb.client.sources import HttpSource, Source
-from etdb.client.whereis import check_holder
+from etdb.client.whereis import Holding, check_holder
 from etdb.errors import EtdbError
 from etdb.fetch import LIMITS, Limits
 from etdb.identity import CID
@@ -38,7 +38,7 @@ _THREADS = 8
 class Finder:
     """The sources of each dataset. Use as a context manager.
 
-    It closes those given, too, when it is closed.
+    It closes those that it found; those given are closed by who gave them.
     """
 
     def __init__(
@@ -48,11 +48,13 @@ class Finder:
         *,
         limits: Limits = LIMITS,
         connections: int = 2,
+        find_s: float = FIND_S,
     ) -> None:
         self.given = tuple(given)
         self.hints = hints
         self._limits = limits
         self._connections = connections
+        self._find_s = find_s
         self._opened: dict[str, HttpSource] = {}
         self._found: dict[CID, tuple[Source, ...]] = {}
 
@@ -63,9 +65,18 @@ class Finder:
         self.close()
 
     def close(self) -> None:
-        """Close every connection; nothing can be fetched after."""
-        for source in (*self.given, *self._opened.values()):
+        """Close the connections to those found; they give nothing after."""
+        for source in self._opened.values():
             source.close()
+
+    def interrupt(self) -> None:
+        """Wake every thread that waits for a source, also for one of those given.
+
+        Nothing can be fetched after.
+        """
+        for source in self.given:
+            source.close()
+        self.close()
 
     def sources_for(self, cid: CID) -> list[Source]:
         """Those given, then those found that have the block of this CID.
@@ -77,7 +88,7 @@ class Finder:
         return [*self.given, *self._found[cid]]
 
     def _find(self, cid: CID) -> list[Source]:
-        by_s = time.monotonic() + FIND_S
+        by_s = time.monotonic() + self._find_s
         limits = hasty(self._limits)
         routers = [
             partial(fetch_providers, url, cid, limits) for url in self.hints.routers
@@ -117,7 +128,7 @@ class Finder:
 
 def _find_giving(source: HttpSource, cid: CID) -> Source | None:
     """The source, if it has the block of a CID, and rightly."""
-    return source if check_holder(source, cid).state == "has" else None
+    return source if check_holder(source, cid).state is Holding.HAS else None
 
 
 def _gather(

@@ -2,7 +2,7 @@
 
 def watch(look: Callable[[], Look]) -> AbstractContextManager[None]: ...
 
-fetch(plan, sources, watch=watch)
+download(plan, sources, watch=watch)
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from enum import StrEnum
 
 from etdb.errors import EtdbError
 
@@ -24,6 +25,16 @@ class FileLook:
     """In their place and verified."""
 
 
+class SourceState(StrEnum):
+    """How a source does."""
+
+    OK = "ok"
+    FAILING = "failing"
+    """It rests, or lacks a file."""
+    DROPPED = "dropped"
+    """For good: it lied."""
+
+
 @dataclass(frozen=True)
 class SourceLook:
     """One source, until now."""
@@ -31,8 +42,7 @@ class SourceLook:
     name: str
     given_bytes: int
     """Verified, and before any other source."""
-    state: str
-    """ok, dropped (for good) or failing (it rests, or lacks a file)."""
+    state: SourceState
     error: EtdbError | None = None
 
 

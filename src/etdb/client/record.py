@@ -9,12 +9,14 @@ text can prove.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from etdb.errors import (
     InvalidDataError,
     InvalidRecordError,
     InvalidSignatureError,
+    NotAllowedError,
 )
 from etdb.identity import CID, Txid
 from etdb.record.canonical import (
@@ -33,6 +35,7 @@ from etdb.record.rules import (
     judge,
     signers_of,
 )
+from etdb.record.signing import LATEST_TIMESTAMP
 
 RECORD_ID = "record id"
 HISTORY = "history"
@@ -63,6 +66,21 @@ def check_record(record: Mapping[str, Any]) -> tuple[Check, ...]:
     return (*first, *check_body(body, record["text"]))
 
 
+def verify_standing(record: Mapping[str, Any]) -> None:
+    """Raises NotAllowedError where a record, or its history, is withdrawn."""
+    withdrawn = record.get("withdrawn")
+    if withdrawn is None:
+        return
+    told = withdrawn if isinstance(withdrawn, Mapping) else {}
+    seconds = told.get("timestamp", told.get("time"))
+    msg = f"record {record.get('id')} was withdrawn by {told.get('by')}"
+    if isinstance(seconds, int) and 0 <= seconds <= LATEST_TIMESTAMP:
+        msg += f" on {datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}"
+    reason = told.get("reason")
+    says = f"the reason given: {reason[:500]}" if isinstance(reason, str) else ""
+    raise NotAllowedError(msg, hint=says or "no reason was given")
+
+
 def find_failed(record: Mapping[str, Any], checks: Sequence[Check]) -> Check | None:
     """The first check because of which a record is not to be believed.
 
@@ -78,8 +96,10 @@ def find_failed(record: Mapping[str, Any], checks: Sequence[Check]) -> Check | N
 def body_of(record: Mapping[str, Any]) -> Mapping[str, Any]:
     """What a record's text says, once that is verified.
 
-    Raises InvalidSignatureError where a check fails.
+    Raises NotAllowedError where it was withdrawn, InvalidSignatureError where a
+    check fails.
     """
+    verify_standing(record)
     failed = find_failed(record, check_record(record))
     if failed is not None:
         msg = f"record {record.get('id')} is not to be believed: {failed.name}: "
@@ -90,8 +110,7 @@ def body_of(record: Mapping[str, Any]) -> Mapping[str, Any]:
 def dataset_of(record: Mapping[str, Any]) -> CID:
     """The CID of a record's files, from its text once that is verified.
 
-    Raises InvalidSignatureError where a check fails, InvalidRecordError where
-    the text names no CID.
+    Raises as body_of, and InvalidRecordError where the text names no CID.
     """
     storage = body_of(record).get("storage")
     location = storage.get("location") if isinstance(storage, Mapping) else None
@@ -173,8 +192,7 @@ def _read_text(record: Mapping[str, Any]) -> Envelope:
     """
     text = record.get("text")
     if not isinstance(text, str):
-        msg = "it was withdrawn" if record.get("withdrawn") else "it has no text"
-        msg = f"record {record.get('id')}: {msg}"
+        msg = f"record {record.get('id')}: it has no text"
         raise InvalidRecordError(msg)
     envelope = read_envelope(parse_message_text(text))
     new = replacement_of(envelope.body) if envelope.action == "edit" else None

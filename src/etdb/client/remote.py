@@ -20,10 +20,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from etdb.client import client as node
+from etdb.client.catalogue import Catalogue, NodeCatalogue, iter_results
 from etdb.client.content import DatasetFile, list_files
 from etdb.client.dag import Dag
 from etdb.client.download import FileResult, download, plan
+from etdb.client.filters import Selection
 from etdb.client.finder import Finder
 from etdb.client.reader import CACHE_BYTES, open_remote
 from etdb.client.record import body_of, check_record, dataset_of
@@ -37,8 +38,6 @@ from etdb.index.record_view import read_details, read_files
 from etdb.progress import Progress
 from etdb.record import model
 from etdb.record.rules import Check
-
-PAGE_RECORDS = 100
 
 
 class Client:
@@ -61,11 +60,12 @@ class Client:
         allow_private: bool = False,
         limits: Limits = LIMITS,
     ) -> None:
-        self._node = node.Client(url, limits=limits)
+        self._node = NodeCatalogue(url, limits=limits)
         self.url = self._node.url
         bases = (self.url, *gateways)
+        self._sources = [HttpSource(base, limits=limits) for base in bases]
         self._finder = Finder(
-            [HttpSource(base, limits=limits) for base in bases],
+            self._sources,
             Hints((*routers, self.url), may_be_private=allow_private),
             limits=limits,
         )
@@ -78,8 +78,10 @@ class Client:
 
     def close(self) -> None:
         """Close every connection; open files can be read no longer."""
-        self._node.__exit__(None, None, None)
         self._finder.close()
+        for source in self._sources:
+            source.close()
+        self._node.close()
 
     def search(self, query: str = "", *, sort: str = "newest") -> Iterator[Record]:
         """Every record that a query finds, page after page as they are asked for.
@@ -87,14 +89,8 @@ class Client:
         Each record's text is fetched and verified when something of it is read
         that its `summary` does not hold. Raises InvalidDataError for the query.
         """
-        after: str | None = None
-        while True:
-            page = self._node.search(query, sort=sort, limit=PAGE_RECORDS, after=after)
-            for summary in page["results"]:
-                yield Record(self._node, self._finder, summary)
-            after = page["next"]
-            if not isinstance(after, str) or not page["results"]:
-                return
+        for summary in iter_results(self._node, query, sort=sort):
+            yield Record(self._node, self._finder, summary)
 
     def get_record(self, record_id: str) -> Record:
         """The record of an id, a unique prefix of it, a txid, or its page's URL.
@@ -106,10 +102,8 @@ class Client:
         several.
         """
         whole = self._node.get_record(record_id)
-        record = Record(self._node, self._finder, whole)
-        record.__dict__["_whole"] = whole
         body_of(whole)
-        return record
+        return Record(self._node, self._finder, whole, is_whole=True)
 
 
 class Record:
@@ -117,21 +111,27 @@ class Record:
 
     def __init__(
         self,
-        catalogue: node.Catalogue,
+        catalogue: Catalogue,
         finder: Finder,
         summary: Mapping[str, Any],
+        *,
+        is_whole: bool = False,
     ) -> None:
+        """`is_whole`: the summary is all that the catalogue says of the record."""
         self.id = str(summary["id"])
         self.summary = summary
         """What the node says of it, at no further cost; not verified."""
         self._catalogue = catalogue
         self._finder = finder
+        self._is_whole = is_whole
 
     def __repr__(self) -> str:
         return f"<etdb.Record {self.id}>"
 
     @cached_property
     def _whole(self) -> Mapping[str, Any]:
+        if self._is_whole:
+            return self.summary
         whole = self._catalogue.get_record(self.id)
         if whole.get("id") != self.id:
             msg = f"the node was asked for record {self.id} and sent another"
@@ -219,8 +219,9 @@ class Record:
         Raises as `etdb.client.download.plan` and `download`.
         """
         sources = self._finder.sources_for(dataset_of(self._whole))
-        planned = plan(self._whole, sources, Path(folder), include, exclude, roles)
-        return download(planned, sources, progress)
+        selection = Selection(tuple(include), tuple(exclude), tuple(roles))
+        planned = plan(self._whole, sources, Path(folder), selection)
+        return download(planned, sources, progress).files
 
 
 class File:

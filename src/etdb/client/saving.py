@@ -16,6 +16,7 @@ from etdb.client.content import DatasetFile
 from etdb.client.dag import Dag
 from etdb.client.download import verify_room
 from etdb.client.folder import find_mode
+from etdb.client.look import SourceState
 from etdb.client.partial import PartialFile, State
 from etdb.client.supply import Supply
 from etdb.client.transfer import Transfer
@@ -114,6 +115,6 @@ def _fetch(
             given = transfer.run()
         finally:
             progress.end()
-        supply.leave([one.name for one in given if one.state == "dropped"])
+        supply.leave([one.name for one in given if one.state is SourceState.DROPPED])
     if partial.error is not None:
         raise partial.error

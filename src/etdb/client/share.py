@@ -1,7 +1,9 @@
 """Who fetches what next: the work of one transfer, shared among its sources.
 
-Pure book-keeping behind one lock; it neither reads nor writes bytes. Ranges
-wait in one queue, so that each source gets as much as it can give. Where the
+Book-keeping behind one lock. What takes time is done outside of it: the next
+task is taken from an iterator that may fetch blocks, and whoever is told that a
+range is over ends it on disk. Ranges wait in one queue, so that each source
+gets as much as it can give. Where the
 queue is empty, an idle source takes over the later half of what a slower one
 still holds: whichever answer is verified first counts.
 
@@ -265,8 +267,12 @@ class Share:
         job: Job,
         error: EtdbError | None = None,
         trouble: EtdbError | None = None,
-    ) -> None:
-        """A job is over: by its source's `error`, by `trouble` here, or well."""
+    ) -> bool:
+        """A job is over: by its source's `error`, by `trouble` here, or well.
+
+        Whether its range is over, too: whoever is told so ends the range and
+        calls `ended`, without which the transfer would wait for ever.
+        """
         task, partial = job.task, job.task.partial
         with self._changed:
             task.jobs.remove(job)
@@ -283,12 +289,13 @@ class Share:
             self._changed.notify_all()
         if is_last:
             _interrupt(task.jobs)
-            try:
-                partial.end_range()
-            finally:
-                with self._changed:
-                    self._ending -= 1
-                    self._changed.notify_all()
+        return is_last
+
+    def ended(self) -> None:
+        """A range that was over is ended."""
+        with self._changed:
+            self._ending -= 1
+            self._changed.notify_all()
 
     def _close(self, task: Task, *, is_open: bool) -> bool:
         """Out of the list of active tasks; whether the task is now over."""

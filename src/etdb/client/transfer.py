@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 
 from etdb.client.content import is_raw, iter_file_chunks, verify_chunk, write_at
 from etdb.client.dag import Dag
-from etdb.client.look import FileLook, Look, SourceLook
+from etdb.client.look import FileLook, Look, SourceLook, SourceState
 from etdb.client.partial import PartialFile, State
 from etdb.client.share import Job, Member, Share, Task
 from etdb.client.sources import Range, Source
@@ -162,9 +162,10 @@ class Transfer:
 def _result(member: Member) -> SourceLook:
     name, given = member.source.name, member.given_bytes
     if member.dropped is not None:
-        return SourceLook(name, given, "dropped", member.dropped)
+        return SourceLook(name, given, SourceState.DROPPED, member.dropped)
     error = member.error or next(iter(list(member.lacks.values())), None)
-    return SourceLook(name, given, "ok" if error is None else "failing", error)
+    state = SourceState.OK if error is None else SourceState.FAILING
+    return SourceLook(name, given, state, error)
 
 
 class _Worker:
@@ -190,7 +191,11 @@ class _Worker:
                     self._due.put(partial)
         except EtdbError as exc:
             trouble = exc
-        self._share.end(job, error, trouble)
+        if self._share.end(job, error, trouble):
+            try:
+                partial.end_range()
+            finally:
+                self._share.ended()
 
     def _fill(self, job: Job, handle: int) -> EtdbError | None:
         """The error of the source, if it fails; raises those of the disk."""

@@ -16,7 +16,12 @@ from etdb.client.content import DatasetFile, is_whole, list_files, verify_served
 from etdb.client.dag import Dag
 from etdb.client.filters import is_included
 from etdb.client.folder import Folder, Kept, find_mode
-from etdb.client.record import check_record, dataset_of, find_failed
+from etdb.client.record import (
+    check_record,
+    dataset_of,
+    find_failed,
+    verify_standing,
+)
 from etdb.client.sources import Source
 from etdb.errors import (
     ContentMismatchError,
@@ -89,8 +94,10 @@ def check_remote(
 ) -> FolderReport:
     """Check a record and every byte of its files where a source serves them.
 
-    Nothing is kept. Raises what the source raises for the dataset's directory.
+    Nothing is kept. Raises NotAllowedError where it was withdrawn, and what the
+    source raises for the dataset's directory.
     """
+    verify_standing(record)
     checks = check_record(record)
     if find_failed(record, checks) is not None:
         return FolderReport(dict(record), checks, ())

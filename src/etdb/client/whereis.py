@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from enum import StrEnum
 from itertools import islice
 
 from etdb.client.router import Hints, fetch_providers, is_url, place_of
@@ -25,11 +26,22 @@ REGISTER = "register"
 """Who told of a host that the register of a record's publisher names."""
 _AT_ONCE = 8
 
-
 MAX_FILES = 20
 """Files of a dataset that each place is asked for, one block of each."""
 MAX_BLOCKS = 200
 """Blocks asked for in all, those of folders among them."""
+
+
+class Holding(StrEnum):
+    """What a place was found to have."""
+
+    HAS = "has"
+    PART = "part"
+    """Some of the files that were asked for."""
+    LACKS = "lacks"
+    LIES = "lies"
+    """It sends other bytes."""
+    FAILS = "fails"
 
 
 @dataclass(frozen=True)
@@ -39,8 +51,7 @@ class Holder:
     name: str
     told_by: str
     """The router that named it; empty where a person did."""
-    state: str
-    """has, part, lacks, lies or fails."""
+    state: Holding
     error: EtdbError | None = None
     files_held: int = 0
     files_asked: int = 0
@@ -60,15 +71,15 @@ def check_holder(
         root = asked.get_block(cid)
         held, files = _count_files(asked, cid, root) if with_files else (0, 0)
     except NotFoundError as exc:
-        return Holder(source.name, told_by, "lacks", exc)
+        return Holder(source.name, told_by, Holding.LACKS, exc)
     except ContentMismatchError as exc:
-        return Holder(source.name, told_by, "lies", exc)
+        return Holder(source.name, told_by, Holding.LIES, exc)
     except EtdbError as exc:
-        return Holder(source.name, told_by, "fails", exc)
+        return Holder(source.name, told_by, Holding.FAILS, exc)
     if held == files:
-        return Holder(source.name, told_by, "has", None, held, files)
+        return Holder(source.name, told_by, Holding.HAS, None, held, files)
     error = NotFoundError("file" if held == 0 else "other file", f"below {cid}")
-    state = "part" if held else "lacks"
+    state = Holding.PART if held else Holding.LACKS
     return Holder(source.name, told_by, state, error, held, files)
 
 
@@ -142,7 +153,7 @@ def iter_holders(
         try:
             named.append((redact(router), fetch_providers(router, cid, limits)))
         except EtdbError as exc:
-            yield Holder(redact(router), "", "fails", exc)
+            yield Holder(redact(router), "", Holding.FAILS, exc)
     told: dict[str, tuple[str, str]] = {}
     for told_by, urls in named:
         for url in filter(is_url, urls):

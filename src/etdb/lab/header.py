@@ -109,7 +109,7 @@ def header_fields(
         said[key] = next((s for s in spacings if s is not None), None)
     name = _best_mdoc(headers)
     if name is not None:
-        mdoc = _mdoc_fields(headers.mdocs[name])
+        mdoc = mdoc_fields(headers.mdocs[name])
         said |= {key: value for key, value in mdoc.items() if value is not None}
     return _usable(said, name or "the headers")
 
@@ -152,7 +152,8 @@ def _best_mdoc(headers: Headers) -> str | None:
     )
 
 
-def _mdoc_fields(mdoc: MdocSummary) -> dict[str, object]:
+def mdoc_fields(mdoc: MdocSummary) -> dict[str, object]:
+    """What an mdoc says, by search word; None where it does not say."""
     constant = mdoc.is_step_constant
     return {
         "date": mdoc.date,

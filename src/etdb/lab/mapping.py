@@ -25,11 +25,11 @@ FILES = "files"
 EXTRA_ROLES = ("segmentation", "correlative", "annotation")
 """Roles younger than the original's; on the wire they ride in fileInfo."""
 
-_SETTABLE = {
-    spec.search: spec for spec in FIELDS if spec.path[0] in ("info", "details")
-}
+SETTABLE = {spec.search: spec for spec in FIELDS if spec.path[0] in ("info", "details")}
+"""Every key of `dataset.toml` but `files`."""
 _INFO_ORDER = ("title", "tags", "description")
-_FILE_KEYS = ("role", "software", "notes", "pixel_size", "voxel_size")
+FILE_KEYS = ("role", "software", "notes", "pixel_size", "voxel_size")
+"""Every key of a file's table in `files`."""
 _MAX_NUMBER = 2**53
 _QUALITIES = range(1, 6)
 
@@ -63,9 +63,9 @@ def read_fields(values: Mapping[str, object], where: str) -> Fields:
     for key, value in values.items():
         if key == FILES or value is None:
             continue
-        if key not in _SETTABLE:
-            raise _unknown("key", key, where, _SETTABLE)
-        fields[key] = _wire_value(_SETTABLE[key], value, where)
+        if key not in SETTABLE:
+            raise _unknown("key", key, where, SETTABLE)
+        fields[key] = _wire_value(SETTABLE[key], value, where)
     return fields
 
 
@@ -89,9 +89,9 @@ def read_files(
 def place_fields(fields: Fields) -> tuple[dict[str, Any], dict[str, Any]]:
     """(info, details) under wire names, in the order of the wire."""
     placed: dict[str, dict[str, Any]] = {"info": {}, "details": {}}
-    for search in (*_INFO_ORDER, *_SETTABLE):
+    for search in (*_INFO_ORDER, *SETTABLE):
         if fields.get(search) is not None:
-            section, name = _SETTABLE[search].path
+            section, name = SETTABLE[search].path
             placed[section][name] = fields[search]
     return placed["info"], placed["details"]
 
@@ -193,8 +193,8 @@ def _table(value: object, place: str) -> Mapping[str, object]:
 
 def _read_file(name: str, said: Mapping[str, object], where: str) -> FileFacts:
     for key in said:
-        if key not in _FILE_KEYS:
-            raise _unknown("key", key, f"{where}: file {name}", _FILE_KEYS)
+        if key not in FILE_KEYS:
+            raise _unknown("key", key, f"{where}: file {name}", FILE_KEYS)
     place = f"{where}: file {name}:"
     texts = {key: _text(said[key], f"{place} {key}") for key in _TEXTS & said.keys()}
     sizes = {key: _spacing(said[key], f"{place} {key}") for key in _SIZES & said.keys()}

@@ -107,7 +107,9 @@ class Volume:
             data = self._file.read(rows * row_bytes)
         if len(data) != rows * row_bytes:
             msg = f"{self._header.path} became shorter while it was read"
-            raise UnavailableError(msg, hint="repeat when nothing writes to it")
+            raise UnavailableError(
+                msg, hint="wait until nothing writes to it, then repeat"
+            )
         return np.frombuffer(data, self.dtype).reshape(rows, nx)
 
 

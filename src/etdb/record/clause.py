@@ -138,13 +138,7 @@ def names_a_directory(body: Mapping[str, Any]) -> bool:
     """
     storage = body.get("storage")
     location = storage.get("location") if isinstance(storage, Mapping) else None
-    if not isinstance(location, str):
-        return False
-    try:
-        CID.parse(location)
-    except InvalidDataError:
-        return False
-    return True
+    return isinstance(location, str) and CID.find(location) is not None
 
 
 def verify_root(body: Mapping[str, Any]) -> None:

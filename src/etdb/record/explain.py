@@ -10,7 +10,7 @@ says what came back, for every sort of ledger. It never raises on any text.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,7 +26,7 @@ from etdb.record.edits import decode_old_edit, find_old_preimage, replacement_of
 from etdb.record.message import Kind, LedgerKind, Place, kind_of
 from etdb.record.oip042 import Envelope, is_oip042, read_envelope
 from etdb.record.parts import Part, join, joins, parse_part, verify_part
-from etdb.record.report import Check, check_body
+from etdb.record.report import Check, check_body, run_check
 from etdb.record.signing import verify_old_signature
 from etdb.record.statement import RecordClass, Rejection, Statement
 from etdb.record.verdict import judge
@@ -167,7 +167,7 @@ def _explain_part(text: str) -> Explanation:
         return Explanation(
             "part", "a part that breaks R7", size, {}, (header,), refused
         )
-    check = _check("part signature", lambda: _part_signature(part))
+    check = run_check("part signature", lambda: _part_signature(part))
     facts = {
         "part": f"index {part.index}; the last is {part.max}",
         "address": part.address,
@@ -296,7 +296,7 @@ def _old_form(
     else:
         signature = body.get("signature", envelope.signature_beside)
         checks.append(
-            _check(
+            run_check(
                 "historical signature",
                 lambda: _old_signature(preimage.signer, signature, preimage.text),
             )
@@ -307,13 +307,6 @@ def _old_form(
 def _old_signature(signer: Address, signature: object, preimage: str) -> str:
     verify_old_signature(signer, signature, preimage)
     return f"{signer} signed {preimage}, which does not cover what it changes"
-
-
-def _check(name: str, verify: Callable[[], str]) -> Check:
-    try:
-        return Check(name, True, verify())
-    except InvalidDataError as exc:
-        return Check(name, False, exc.message)
 
 
 def _everywhere(verdict: str, says: str) -> tuple[Outcome, ...]:

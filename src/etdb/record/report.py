@@ -50,9 +50,9 @@ def check_body(body: Mapping[str, Any], text: str) -> tuple[Check, ...]:
         return (Check("text", False, exc.message),)
     return (
         Check("text", True, f"one {said.action}, readable in one way only"),
-        _check("fields", lambda: _compare(body, said)),
-        _check("content signature", lambda: _content(said)),
-        _check("OIP 0.42 signature", lambda: _old(said)),
+        run_check("fields", lambda: _compare(body, said)),
+        run_check("content signature", lambda: _content(said)),
+        run_check("OIP 0.42 signature", lambda: _old(said)),
     )
 
 
@@ -64,7 +64,8 @@ def _read(text: str) -> Envelope:
     return Envelope("edit", "artifact", new, None)
 
 
-def _check(name: str, verify: Callable[[], str]) -> Check:
+def run_check(name: str, verify: Callable[[], str]) -> Check:
+    """A check and what it says; it holds unless it raises InvalidDataError."""
     try:
         return Check(name, True, verify())
     except InvalidDataError as exc:

@@ -42,7 +42,8 @@ TEST_VERSIONS = frozenset({TEST_P2PKH, 58, 198})
 EARLIEST_TIMESTAMP = 1_600_000_000
 LATEST_TIMESTAMP = 2**32 - 1
 
-_WIF_VERSIONS = frozenset({163, 176, 239})
+WIF_VERSIONS = {163: MAIN_P2PKH, 176: MAIN_P2PKH, 239: TEST_P2PKH}
+"""What an exported key's version says of its address; 176 is how old wallets wrote."""
 _HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 _FIRST_COMPRESSED = 31
 _FIRST_SCRIPT = 35
@@ -95,7 +96,7 @@ class PrivateKey:
             msg = "not a private key in wallet import format"
             # The cause quotes what it was given, which may be a mistyped secret.
             raise InvalidDataError(msg) from None
-        if len(payload) != 34 or payload[-1] != 1 or payload[0] not in _WIF_VERSIONS:
+        if len(payload) != 34 or payload[-1] != 1 or payload[0] not in WIF_VERSIONS:
             msg = "not a compressed FLO private key in wallet import format"
             raise InvalidDataError(msg)
         return cls.from_bytes(payload[1:-1])
@@ -277,21 +278,14 @@ def verify_alias(alias: object) -> None:
     if not isinstance(alias, str) or not alias:
         msg = "there is no alias"
         raise InvalidRecordError(msg, rule="R4")
-    if alias == "deactivate" or _is_hex64(alias) or _is_cid(alias):
+    is_location = CID.find(alias) is not None
+    if alias == "deactivate" or _is_hex64(alias) or is_location:
         msg = "the alias could pass as a location, a transaction or an action"
         raise InvalidRecordError(msg, rule="R4")
 
 
 def _is_hex64(text: str) -> bool:
     return len(text) == 64 and all(c in "0123456789abcdefABCDEF" for c in text)
-
-
-def _is_cid(text: str) -> bool:
-    try:
-        CID.parse(text)
-    except InvalidDataError:
-        return False
-    return True
 
 
 def _refuse(rule: str, reason: str) -> NoReturn:

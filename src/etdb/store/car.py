@@ -51,6 +51,8 @@ class CarOptions:
     byte_range: ByteRange | None = None
     """Ignored for what is not a file."""
     has_duplicates: bool = False
+    most_remembered: int = MAX_REMEMBERED
+    """Where duplicates are left out: raises beyond so many blocks."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,7 @@ class _Sent:
 
     def __init__(self, options: CarOptions) -> None:
         self._known: set[bytes] | None = None if options.has_duplicates else set()
+        self._most = options.most_remembered
 
     def is_known(self, cid: CID) -> bool:
         return self._known is not None and cid.to_bytes() in self._known
@@ -134,8 +137,8 @@ class _Sent:
         if cid.hash_code == IDENTITY or self.is_known(cid):
             return False
         if self._known is not None:
-            if len(self._known) >= MAX_REMEMBERED:
-                msg = f"more than {MAX_REMEMBERED} different blocks in one CAR"
+            if len(self._known) >= self._most:
+                msg = f"more than {self._most} different blocks in one CAR"
                 raise InvalidDataError(msg, hint="ask with dups=y, or for parts")
             self._known.add(cid.to_bytes())
         return True

@@ -92,7 +92,7 @@ def recipes(record: Record, site_url: str) -> tuple[Recipe, ...]:
         Recipe(
             "python",
             "Python",
-            "The same as etdb get, from a program.",
+            "The same as etdb get, from a program; every byte is checked.",
             _python(record, site_url),
         ),
     )
@@ -114,16 +114,10 @@ def _curl(record: Record, site_url: str) -> str:
 def _python(record: Record, site_url: str) -> str:
     record_id = str(record["id"])
     return f"""\
-from pathlib import Path
+import etdb
 
-from etdb.client.client import Client
-from etdb.client.download import download, plan
-from etdb.client.sources import HttpSource
-
-url = {site_url.rstrip("/")!r}
-with Client(url) as client, HttpSource(url) as source:
+with etdb.Client({site_url.rstrip("/")!r}) as client:
     record = client.get_record({record_id!r})
-    wanted = plan(record, [source], Path({record_id[:12]!r}))
-    for result in download(wanted, [source]):
+    for result in record.download({record_id[:12]!r}):
         print(result.state, result.name)
 """

@@ -258,7 +258,7 @@ def alt_text(record: Record) -> str:
     title = record.get("title") or "untitled dataset"
     shown = species(record)
     subject = title if not shown or shown in title else f"{shown}, {title}"
-    return f"Central slices of a tomogram: {subject}"
+    return f"Key image of {subject}"
 
 
 def is_synthetic(record: Record) -> bool:

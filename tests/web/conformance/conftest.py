@@ -25,16 +25,15 @@ Blocks = Callable[[str, httpx.Response, Sequence[str]], list[str]]
 
 
 @pytest.fixture(scope="module")
-def public(serve_site: ServeSite, shared: Path) -> httpx.Client:
+def public(serve_site: ServeSite, all_cars: list[Path]) -> httpx.Client:
     """A client of a gateway that holds every fixture."""
-    store = read_store((shared / "vectors" / "ipfs-cars").glob("*.car"))
-    return serve_site(store=Verified(store))
+    return serve_site(store=Verified(read_store(all_cars)))
 
 
 @pytest.fixture(scope="module")
-def fixture(shared: Path) -> Fixture:
+def fixture(cars: Fixture) -> Fixture:
     """One of the suite's CAR files by its name."""
-    return lambda name: CarFile.read(shared / "vectors" / "ipfs-cars" / f"{name}.car")
+    return lambda name: cars(f"{name}.car")
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol, Self
 from urllib.parse import quote, urlencode, urlsplit
 
+from etdb.client.record import verify_standing
 from etdb.errors import (
     ConflictError,
     EtdbError,
@@ -26,12 +26,12 @@ from etdb.errors import (
     UnavailableError,
 )
 from etdb.fetch import LIMITS, Answer, Http, Limits, redact
-from etdb.record.signing import LATEST_TIMESTAMP
 
 _RECORD_PATH = re.compile(
     r"(.*?)(?:/api)?/records(?:/([^/]*)(?:/history|/versions)?)?/?"
 )
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
+PAGE_RECORDS = 100
 
 _ERRORS: Mapping[str, type[EtdbError]] = {
     error.code: error
@@ -90,7 +90,29 @@ class Catalogue(Protocol):
         """The history of a record (`etdb.index.history.list_versions`)."""
 
 
-class Client:
+def iter_results(
+    catalogue: Catalogue, query: str = "", *, sort: str = "newest"
+) -> Iterator[dict[str, Any]]:
+    """Every record summary that a query finds, page after page as they are taken.
+
+    What moved to a later page meanwhile comes once. Raises InvalidDataError for
+    the query, and where the pages do not end.
+    """
+    known: set[str] = set()
+    after: str | None = None
+    while True:
+        page = catalogue.search(query, sort=sort, limit=PAGE_RECORDS, after=after)
+        new = {one["id"]: one for one in page["results"] if one["id"] not in known}
+        known |= new.keys()
+        yield from new.values()
+        after = page["next"]
+        if not isinstance(after, str):
+            return
+        if not new:
+            raise InvalidDataError("the node's pages of results do not end")
+
+
+class NodeCatalogue:
     """A node at a URL: its front page's, or that of any of its records."""
 
     def __init__(self, url: str, *, limits: Limits = LIMITS) -> None:
@@ -101,6 +123,10 @@ class Client:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every connection."""
         self._http.close()
 
     def search(
@@ -134,8 +160,7 @@ class Client:
         if not any(name.startswith(record_id) for name in _names(record)):
             msg = f"{self.url} was asked for record {record_id} and sent another"
             raise InvalidDataError(msg, hint="ask another node")
-        if record.get("withdrawn") is not None:
-            raise _withdrawn(record_id, record["withdrawn"])
+        verify_standing(record)
         _verify_shape(record, _WHOLE, self.url)
         return record
 
@@ -147,8 +172,7 @@ class Client:
         record_id = _parse_name(record_id)
         path = f"/api/records/{quote(record_id, safe='')}/versions"
         history = self._fetch(path, record_id)
-        if history.get("withdrawn") is not None:
-            raise _withdrawn(record_id, history["withdrawn"])
+        verify_standing(history)
         _verify_history(history, self.url)
         return history
 
@@ -175,17 +199,6 @@ def _parse_name(text: str) -> str:
     if not digits:
         raise InvalidDataError("no record is named", hint="give its id")
     return digits.lower()
-
-
-def _withdrawn(record_id: str, said: object) -> NotAllowedError:
-    told = said if isinstance(said, dict) else {}
-    seconds = told.get("timestamp", told.get("time"))
-    msg = f"record {record_id} was withdrawn by {told.get('by')}"
-    if isinstance(seconds, int) and 0 <= seconds <= LATEST_TIMESTAMP:
-        msg += f" on {datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}"
-    reason = told.get("reason")
-    says = f"the reason given: {reason[:500]}" if isinstance(reason, str) else ""
-    return NotAllowedError(msg, hint=says or "no reason was given")
 
 
 def _verify_history(history: dict[str, Any], url: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from etdb.client.client import Client, parse_node_url
+from etdb.client.catalogue import NodeCatalogue, iter_results, parse_node_url
 from etdb.client.filters import is_included
 from etdb.errors import (
     ConflictError,
@@ -29,8 +29,8 @@ def gateway() -> Iterator[FakeGateway]:
 
 
 @pytest.fixture
-def client(gateway: FakeGateway, limits: Any) -> Iterator[Client]:
-    with Client(gateway.url, limits=limits) as client:
+def client(gateway: FakeGateway, limits: Any) -> Iterator[NodeCatalogue]:
+    with NodeCatalogue(gateway.url, limits=limits) as client:
         yield client
 
 
@@ -62,14 +62,49 @@ def test_a_node_s_url_is_found_in_any_of_its_pages(
 @pytest.mark.parametrize("url", ["", "h:8000", "ftp://h", "http://", "http://[", "x"])
 def test_what_is_no_url_is_refused(url: str) -> None:
     with pytest.raises(InvalidDataError, match="not the URL of a node"):
-        Client(url)
+        NodeCatalogue(url)
+
+
+class Paged:
+    """A catalogue of these pages; the last one names itself as the next."""
+
+    def __init__(self, *pages: str, is_endless: bool = False) -> None:
+        self._pages = pages
+        self._is_endless = is_endless
+
+    def search(
+        self, query: str, *, sort: str, limit: int, after: str | None
+    ) -> dict[str, Any]:
+        number = int(after or 0)
+        last = len(self._pages) - 1
+        following = min(number + 1, last) if self._is_endless else number + 1
+        return {
+            "results": [{"id": letter} for letter in self._pages[number]],
+            "next": str(following) if following <= last else None,
+        }
+
+    def get_record(self, record_id: str) -> dict[str, Any]:
+        raise NotFoundError("record", record_id)
+
+    def list_versions(self, record_id: str) -> dict[str, Any]:
+        raise NotFoundError("record", record_id)
+
+
+def test_what_moves_to_a_later_page_comes_once() -> None:
+    assert [one["id"] for one in iter_results(Paged("abb", "bc", "d"))] == [*"abcd"]
+
+
+@pytest.mark.parametrize("pages", [("ab", "b"), ("ab", "")])
+def test_pages_that_do_not_end_are_refused(pages: tuple[str, ...]) -> None:
+    with pytest.raises(InvalidDataError, match="do not end"):
+        list(iter_results(Paged(*pages, is_endless=True)))
 
 
 @pytest.mark.parametrize(
     "asked", ["{id}", "{short}", "{txid}", "{url}/records/{short}"]
 )
 def test_a_record_is_found_by_any_of_its_names(
-    gateway: FakeGateway, client: Client, dataset: Any, asked: str
+    gateway: FakeGateway, client: NodeCatalogue, dataset: Any, asked: str
 ) -> None:
     record = {**make_record(7), **dataset.record}
     names = {"id": record["id"], "txid": "cd" * 32, "short": record["id"][:6]}
@@ -93,7 +128,7 @@ def test_a_record_is_found_by_any_of_its_names(
     ],
 )
 def test_a_record_of_another_shape_is_refused(
-    gateway: FakeGateway, client: Client, wrong: dict[str, Any]
+    gateway: FakeGateway, client: NodeCatalogue, wrong: dict[str, Any]
 ) -> None:
     record = {**make_record(7), **wrong}
     gateway.answers[f"/api/records/{record['id']}"] = record
@@ -103,7 +138,7 @@ def test_a_record_of_another_shape_is_refused(
 
 
 def test_a_withdrawn_record_is_said_to_be_withdrawn(
-    gateway: FakeGateway, client: Client
+    gateway: FakeGateway, client: NodeCatalogue
 ) -> None:
     withdrawn = {"by": "oA", "time": 1_773_600_000, "reason": "wrong pixel size"}
     record = {"id": "ab" * 32, "txid": "cd" * 32, "withdrawn": withdrawn}
@@ -120,7 +155,7 @@ def test_a_withdrawn_record_is_said_to_be_withdrawn(
 
 
 def test_an_edited_record_is_found_by_any_of_its_versions(
-    gateway: FakeGateway, client: Client
+    gateway: FakeGateway, client: NodeCatalogue
 ) -> None:
     record = make_edited(7, 2)
     for version in record["versions"]:
@@ -130,7 +165,7 @@ def test_an_edited_record_is_found_by_any_of_its_versions(
 
 
 def test_the_history_of_a_record_is_asked_for_by_its_page(
-    gateway: FakeGateway, client: Client
+    gateway: FakeGateway, client: NodeCatalogue
 ) -> None:
     history = make_history(make_edited(7, 2))
     gateway.answers[f"/api/records/{history['id']}/versions"] = history
@@ -154,7 +189,7 @@ def test_the_history_of_a_record_is_asked_for_by_its_page(
     ],
 )
 def test_a_history_of_another_shape_is_refused(
-    gateway: FakeGateway, client: Client, wrong: dict[str, Any]
+    gateway: FakeGateway, client: NodeCatalogue, wrong: dict[str, Any]
 ) -> None:
     history = {**make_history(make_edited(7, 1)), **wrong}
     if "changes" in wrong:
@@ -166,7 +201,7 @@ def test_a_history_of_another_shape_is_refused(
 
 
 def test_a_list_of_things_that_are_no_records_is_refused(
-    gateway: FakeGateway, client: Client
+    gateway: FakeGateway, client: NodeCatalogue
 ) -> None:
     gateway.answers["/api/records"] = {"total": 1, "results": [{}]}
 
@@ -175,7 +210,7 @@ def test_a_list_of_things_that_are_no_records_is_refused(
 
 
 def test_another_record_than_the_one_asked_for_is_refused(
-    gateway: FakeGateway, client: Client, dataset: Any
+    gateway: FakeGateway, client: NodeCatalogue, dataset: Any
 ) -> None:
     gateway.answers[f"/api/records/{'00' * 32}"] = dataset.record
 
@@ -183,7 +218,9 @@ def test_another_record_than_the_one_asked_for_is_refused(
         client.get_record("00" * 32)
 
 
-def test_a_search_is_handed_on_whole(gateway: FakeGateway, client: Client) -> None:
+def test_a_search_is_handed_on_whole(
+    gateway: FakeGateway, client: NodeCatalogue
+) -> None:
     page = {"count": 0, "total": 0, "results": [], "next": None}
     gateway.answers["/api/records"] = page
 
@@ -214,7 +251,7 @@ def test_a_search_is_handed_on_whole(gateway: FakeGateway, client: Client) -> No
 )
 def test_a_node_s_error_is_raised_as_it_was_there(
     gateway: FakeGateway,
-    client: Client,
+    client: NodeCatalogue,
     status: int,
     value: object,
     kind: type[EtdbError],
@@ -228,7 +265,9 @@ def test_a_node_s_error_is_raised_as_it_was_there(
     assert type(caught.value) is kind
 
 
-def test_facts_of_a_node_s_error_arrive(gateway: FakeGateway, client: Client) -> None:
+def test_facts_of_a_node_s_error_arrive(
+    gateway: FakeGateway, client: NodeCatalogue
+) -> None:
     gateway.answers["/api/records"] = (
         422,
         problem("invalid-data", "bad query", position=3, hint="close the quote"),
@@ -242,7 +281,7 @@ def test_facts_of_a_node_s_error_arrive(gateway: FakeGateway, client: Client) ->
 
 
 def test_what_is_no_node_is_said_to_be_none(
-    gateway: FakeGateway, client: Client
+    gateway: FakeGateway, client: NodeCatalogue
 ) -> None:
     gateway.answers["/api/records"] = {"results": 5}
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NoReturn
 
@@ -153,19 +152,18 @@ class _Follower:
 
     def _read_on(self, tip: Tip | None, last_height: int) -> None:
         """Apply batches for as long as they follow each other and the index."""
-        with _ahead(_batches(self._ledger, tip, last_height)) as batches:
-            for batch in batches:
-                if self._stop():
-                    self._is_stopped = True
+        for batch in _batches(self._ledger, tip, last_height):
+            if self._stop():
+                self._is_stopped = True
+                return
+            with self._writing():
+                if self._tip() != tip:
                     return
-                with self._writing():
-                    if self._tip() != tip:
-                        return
-                    apply_blocks(self._index, self._info.id, batch)
-                self._progress.advance(len(batch))
-                self._applied += len(batch)
-                last = batch[-1].block
-                tip = Tip(last.height, last.hash)
+                apply_blocks(self._index, self._info.id, batch)
+            self._progress.advance(len(batch))
+            self._applied += len(batch)
+            last = batch[-1].block
+            tip = Tip(last.height, last.hash)
 
     def _step_back(self) -> Tip | None:
         """The last block that both hold, after undoing what only the index holds."""
@@ -245,22 +243,6 @@ class _Follower:
     def _held(self, height: int) -> Tip | None:
         with self._index.read() as connection:
             return find_held(connection, self._info.id, height)
-
-
-@contextlib.contextmanager
-def _ahead(batches: Iterator[list[ReadBlock]]) -> Iterator[Iterator[list[ReadBlock]]]:
-    """The batches, each read in a thread while the one before is applied."""
-    with ThreadPoolExecutor(1, "etdb-follow") as thread:
-        yield _one_ahead(thread, batches)
-
-
-def _one_ahead(
-    thread: ThreadPoolExecutor, batches: Iterator[list[ReadBlock]]
-) -> Iterator[list[ReadBlock]]:
-    coming = thread.submit(next, batches, None)
-    while (batch := coming.result()) is not None:
-        coming = thread.submit(next, batches, None)
-        yield batch
 
 
 def _batches(

@@ -1,4 +1,4 @@
-"""What a block says, by the rules alone: no state, so it can be read ahead.
+"""What a block says, by the rules alone: no state, no look at what came before.
 
 A text is a part of a message, whose signature is checked here, or a message of
 its own, which is judged. What parts add up to is for `partset`.

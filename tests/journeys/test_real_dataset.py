@@ -89,7 +89,7 @@ def test_a_changed_folder_is_told_what_changed_and_is_published_as_an_edit(
     changed = lab.ok(*words, "--strain", "K12")
 
     assert "extra.txt" in changed.output
-    assert "strain" in changed.output
+    assert "Strain" in changed.output
     (record,) = lab.ok("search", "--json").json["results"]
     shown = lab.ok("show", record["id"], "--json").json
     assert [version["number"] for version in shown["versions"]] == [1, 2]

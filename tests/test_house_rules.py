@@ -122,6 +122,16 @@ def test_each_lint_exception_says_why() -> None:
     assert bare == []
 
 
+def test_coroutines_run_where_no_browser_has_left_a_loop() -> None:
+    found = [
+        path.name
+        for path in PYTHON_FILES
+        if re.search(r"asyncio\.(run|Runner)\b", path.read_text("utf-8"))
+    ]
+
+    assert found == ["loop.py"]
+
+
 def test_tests_and_their_data_are_small() -> None:
     sizes = {
         name: (ROOT / name).stat().st_size

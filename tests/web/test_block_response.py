@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from collections.abc import AsyncIterator
 
 import pytest
 from starlette.types import Message
 
 from etdb.errors import UnavailableError
+from etdb.testing.loop import run_alone
 from etdb.web.stream import SMALL_PER_STREAM, BlockResponse, Slots
 
 BLOCK = b"block"
@@ -52,12 +51,6 @@ async def waiting(readers: list[Reader]) -> AsyncIterator[None]:
             reader.takes.set()
 
 
-def run(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """In a thread: a browser's tests may have left a loop running in this one."""
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(lambda: asyncio.run(scenario())).result()
-
-
 def test_blocks_that_nobody_takes_are_bounded() -> None:
     async def scenario() -> None:
         slots = Slots(1)
@@ -75,7 +68,7 @@ def test_blocks_that_nobody_takes_are_bounded() -> None:
         assert (b"content-length", b"5") in start["headers"]
         assert body["body"] + end["body"] == BLOCK
 
-    run(scenario)
+    run_alone(scenario())
 
 
 def test_without_slots_there_would_be_any_number() -> None:
@@ -84,4 +77,4 @@ def test_without_slots_there_would_be_any_number() -> None:
         async with waiting(readers):
             assert all(reader.is_waiting.is_set() for reader in readers)
 
-    run(scenario)
+    run_alone(scenario())

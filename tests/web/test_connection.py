@@ -13,6 +13,7 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 from uvicorn.server import ServerState
 
+from etdb.testing.loop import run_alone
 from etdb.web.connection import Config, Http1, Limits
 from etdb.web.server import running
 
@@ -92,8 +93,7 @@ def _written(request: bytes) -> Wire:
         connection.connection_lost(None)
         return wire
 
-    with asyncio.Runner() as runner:
-        return runner.run(answer())
+    return run_alone(answer())
 
 
 def test_head_and_body_are_one_write() -> None:

@@ -15,7 +15,6 @@ import textwrap
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +29,7 @@ from etdb.identity import CID, RAW
 from etdb.testing.catalogue import MemoryCatalogue
 from etdb.testing.certificate import make_certificate
 from etdb.testing.http2 import Http2Client
+from etdb.testing.loop import run_alone
 from etdb.testing.store import MemoryStore
 from etdb.web import connection
 from etdb.web.app import Site, create_app
@@ -144,10 +144,7 @@ def test_many_at_once_on_one_connection(
             answers = await asyncio.gather(*(other.get(path) for _ in range(8)))
         return [answer.content for answer in answers]
 
-    with ThreadPoolExecutor(1) as thread:  # which has no loop of a browser's
-        got = thread.submit(asyncio.run, get_all()).result()
-
-    assert [content == CONTENT for content in got] == [True] * 8
+    assert [content == CONTENT for content in run_alone(get_all())] == [True] * 8
 
 
 @pytest.mark.parametrize("query", ["", "?format=car", "?format=tar"])

@@ -16,10 +16,22 @@ from typing import Protocol
 import pytest
 
 from etdb.errors import InvalidDataError
+from etdb.index import queries
+from etdb.index.db import Index
+from etdb.index.follow import follow
 from etdb.ledger.flo.block import FloBlock, mine
 from etdb.ledger.flo.local import EmbeddedChain
 from etdb.ledger.flo.seal import Inspector
 from etdb.record.signing import TEST_P2PKH, PrivateKey
+from etdb.testing.crash import (
+    PUBLISHER,
+    WALLET,
+    edit,
+    make_datasets,
+    register,
+    withdraw,
+)
+from etdb.testing.crash import publish as publish_datasets
 
 TEXTS = [b"json:{}", "é".encode() * 520, b"\xff\x00\x80 binary", b"x" * 1040, b"y"]
 BEYOND_BIP65 = 1360
@@ -72,6 +84,30 @@ def test_fcoin_takes_a_whole_embedded_chain_and_ends_on_its_tip(
         block_hash = chain.block(height).hash
         assert fcoin.call("getblockhash", height) == block_hash
         assert fcoin.call("getblock", block_hash, False) == raw
+
+
+def test_fcoin_takes_the_chain_of_a_node_that_said_all_there_is_to_say(
+    tmp_path: Path, fcoin: Fcoin
+) -> None:
+    node = tmp_path / "node"
+    node.mkdir()
+    make_datasets(node)
+    chain = EmbeddedChain.create(
+        node / "chain",
+        publisher=PUBLISHER,
+        wallet=WALLET,
+        address=PUBLISHER.address(),
+    )
+    for say in (publish_datasets, edit, register, withdraw):
+        say(node, chain)
+
+    feed(fcoin, raw_blocks(chain))
+
+    assert fcoin.call("getbestblockhash") == chain.tip().hash
+    with Index.create(tmp_path / "fresh.sqlite", [chain.info]) as fresh:
+        follow(fresh, chain)
+        counts = queries.status(fresh)
+    assert (counts["records"], counts["withdrawn"]) == (1, 1)
 
 
 @pytest.mark.slow

@@ -464,6 +464,11 @@ def test_an_alias_that_could_pass_as_something_else_is_refused(
         "https://lab.example.org/a b",
         "https://lab.example.org:99999",
         "javascript:alert(1)",
+        "https://127.0.0.1/",
+        "https://192.168.1.20:8443",
+        "https://[::1]/",
+        "https://localhost:8000",
+        "https://microscope.local",
         "https://" + "a" * 200,
     ],
 )

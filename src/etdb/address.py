@@ -32,6 +32,7 @@ _TRANSLATED = (
     ipaddress.ip_network("64:ff9b::/96"),
     ipaddress.ip_network("64:ff9b:1::/48"),
 )
+_OWN_NAMES = (".localhost", ".local", ".internal")
 _REFUSED = (
     ipaddress.ip_network("192.88.99.0/24"),  # 6to4 relays
     ipaddress.ip_network("fec0::/10"),  # site-local, once
@@ -59,6 +60,13 @@ def is_public(address: str) -> bool:
     if any(parsed in net for net in _REFUSED if net.version == parsed.version):
         return False
     return parsed.is_global and not parsed.is_multicast and not parsed.is_reserved
+
+
+def may_be_public(host: str) -> bool:
+    """Whether a host can mean the same to others; no name is looked up."""
+    if host.replace(".", "").isdigit() or ":" in host:
+        return is_public(host)
+    return bool(host) and not f".{host}".endswith(_OWN_NAMES)
 
 
 def resolve(host: str, port: int) -> list[str]:

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import urllib3
-from urllib3.exceptions import HTTPError, LocationValueError
+from urllib3.exceptions import HTTPError, LocationValueError, ProtocolError
 
 from etdb.address import PublicPool, Resolver, resolve
 from etdb.deadline import guard, hurry
@@ -100,7 +100,7 @@ class Body:
                 min(limit_bytes, _READ_BYTES), decode_content=False
             )
         except (HTTPError, OSError, ValueError) as exc:
-            msg = f"{self._service} broke off: {_reason(exc)}"
+            msg = f"{self._service} broke off: {reason_of(exc)}"
             raise UnavailableError(msg, service=self._service) from exc
 
     def close(self) -> None:
@@ -214,7 +214,7 @@ class Http:
         except (LocationValueError, UnicodeError) as exc:
             raise _no_url(url) from exc
         except (HTTPError, OSError) as exc:
-            msg = f"no answer from {service}: {_reason(exc)}"
+            msg = f"no answer from {service}: {reason_of(exc)}"
             raise UnavailableError(msg, service=service) from exc
         body = Body(response, service)
         self._bodies.add(body)
@@ -347,5 +347,8 @@ def _retry_after_s(header: str) -> float | None:
     return max(0.0, moment.timestamp() - time.time())
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
+    """What went wrong on the way, without the names of classes around it."""
+    if isinstance(error, ProtocolError):
+        return "the connection ended before the answer did"
     return str(error).rpartition(": ")[2] or type(error).__name__

@@ -182,7 +182,7 @@ class Node:
 
     def publisher(self) -> Publisher:
         """What publishes into this node. Hold `publishing` while it is used."""
-        from etdb.publish.outbox import Outbox  # noqa: PLC0415 - for this alone
+        from etdb.publish.outbox import Outbox  # noqa: PLC0415 - needed to publish
         from etdb.publish.publisher import Publisher  # noqa: PLC0415 - loads numpy
 
         if not (self.folder / "store.sqlite").exists():

@@ -43,9 +43,9 @@ class IndexCatalogue:
         """Messages that the rules refused, newest first."""
         return queries.list_rejected(self._index, limit=limit, after=after).as_dict()
 
-    def list_hosts(self, root: CID) -> list[str]:
-        """Gateways that publishers of a dataset have registered; hearsay."""
-        return hosts.list_hosts(self._index, root)
+    def list_hosts(self, cid: CID) -> list[str]:
+        """Gateways that a dataset's or a file's publishers have registered; hearsay."""
+        return hosts.list_hosts(self._index, cid)
 
     def count(self) -> dict[str, int]:
         """How many records, species and labs there are."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from etdb.address import is_public
+from etdb.address import may_be_public
 from etdb.errors import ConflictError, InvalidDataError, NotAllowedError
 from etdb.identity import Address
 from etdb.index import queries
@@ -26,7 +26,6 @@ from etdb.record.oip042 import arrange
 from etdb.record.rules import signers_of
 from etdb.record.signing import EARLIEST_TIMESTAMP, verify_alias
 
-_OWN_NAMES = (".localhost", ".local", ".internal")
 MAX_ALIAS_CHARACTERS = 100
 MAX_GATEWAYS = 10
 MAX_URL_CHARACTERS = 200
@@ -225,8 +224,8 @@ def _sid(record: Mapping[str, Any]) -> str:
 def _https(url: str) -> str:
     try:
         parts = urlsplit(url)
-        is_good = parts.scheme == "https" and parts.port != 0
-        is_good = is_good and _is_elsewhere(parts.hostname or "")
+        is_elsewhere = may_be_public(parts.hostname or "")
+        is_good = parts.scheme == "https" and is_elsewhere and parts.port != 0
     except ValueError:
         is_good = False
     is_plain = url.isprintable() and " " not in url
@@ -234,13 +233,6 @@ def _https(url: str) -> str:
         msg = f"not an https URL that others could open: {url[:80]!r}"
         raise InvalidDataError(msg)
     return url
-
-
-def _is_elsewhere(host: str) -> bool:
-    """Whether a host can mean the same to others; no name is looked up."""
-    if host.replace(".", "").isdigit() or ":" in host:
-        return is_public(host)
-    return bool(host) and not f".{host}".endswith(_OWN_NAMES)
 
 
 def _gateways(urls: Sequence[str]) -> list[str]:

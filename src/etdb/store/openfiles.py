@@ -11,7 +11,6 @@ import stat
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple
 
 from etdb.errors import (
@@ -80,10 +79,7 @@ class reading:  # noqa: N801 - used like a function, and twice as fast as one
                 raise
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        self, _kind: object, error: BaseException | None, _trace: object
     ) -> None:
         os.close(self._handle)
         _translate(self._path, error)
@@ -119,10 +115,7 @@ class file_errors:  # noqa: N801 - used like a function, and twice as fast as on
         """Nothing is held."""
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        self, _kind: object, error: BaseException | None, _trace: object
     ) -> None:
         _translate(self._path, error)
 

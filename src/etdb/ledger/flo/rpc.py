@@ -22,7 +22,7 @@ from urllib3.exceptions import HTTPError, ProtocolError
 
 from etdb.deadline import guard, hurry
 from etdb.errors import InvalidDataError, NotAllowedError, UnavailableError
-from etdb.fetch import Deadline
+from etdb.fetch import Deadline, reason_of
 
 TIMEOUT_S = 30.0
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
@@ -244,8 +244,7 @@ class Rpc:
                     response.close()
         except (HTTPError, OSError, ValueError) as exc:
             deadline.check(self.address)
-            reason = _reason(exc)
-            msg = f"no answer from the FLO daemon at {self.address}: {reason}"
+            msg = f"no answer from the FLO daemon at {self.address}: {reason_of(exc)}"
             raise UnavailableError(msg, hint=_HINT_ADDRESS) from exc
 
     def _send(self, request: bytes, deadline: Deadline) -> urllib3.BaseHTTPResponse:
@@ -298,13 +297,6 @@ class Rpc:
     def _strange(self, why: str) -> UnavailableError:
         msg = f"what answers at {self.address} does not speak JSON-RPC: {why}"
         return UnavailableError(msg, hint=_HINT_ADDRESS)
-
-
-def _reason(error: BaseException) -> str:
-    """What the system said, without the names of classes around it."""
-    if isinstance(error, ProtocolError):
-        return "the connection ended before the answer did"
-    return str(error).rpartition(": ")[2] or type(error).__name__
 
 
 def _request(number: int, call: Call) -> dict[str, object]:

@@ -23,13 +23,13 @@ import urllib3
 from urllib3.exceptions import HTTPError, LocationValueError, ProtocolError
 
 from etdb.address import PublicPool, Resolver, resolve
-from etdb.deadline import guard, hurry
 from etdb.errors import (
     InvalidDataError,
     NotAllowedError,
     NotFoundError,
     UnavailableError,
 )
+from etdb.guarded import guard, hurry, into
 
 T = TypeVar("T")
 
@@ -95,10 +95,19 @@ class Body:
 
         Raises UnavailableError when the server falls silent or cuts off.
         """
+        return self._read(min(limit_bytes, _READ_BYTES))
+
+    def read_into(self, view: memoryview) -> int:
+        """Put what has arrived at the start of `view`; its length, 0 at the end.
+
+        Errors as `read_some`.
+        """
+        with into(view):
+            return len(self._read(len(view)))
+
+    def _read(self, limit_bytes: int) -> bytes:
         try:
-            return self._response.read1(
-                min(limit_bytes, _READ_BYTES), decode_content=False
-            )
+            return self._response.read1(limit_bytes, decode_content=False)
         except (HTTPError, OSError, ValueError) as exc:
             msg = f"{self._service} broke off: {reason_of(exc)}"
             raise UnavailableError(msg, service=self._service) from exc
@@ -110,7 +119,7 @@ class Body:
         self._response.close()
 
     def interrupt(self) -> None:
-        """Make a `read_some` that waits in another thread return at once."""
+        """Make a `read` that waits in another thread return at once."""
         try:
             self._response.shutdown()
         except (ValueError, RuntimeError, OSError):

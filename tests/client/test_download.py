@@ -12,6 +12,7 @@ import pytest
 from etdb.client.download import download, plan
 from etdb.client.folder import Folder
 from etdb.client.sources import Range, StoreSource
+from etdb.client.transfer import range_bytes
 from etdb.errors import ConflictError, NotFoundError, UnavailableError
 from etdb.identity import CID
 from etdb.store.unixfs import (
@@ -56,6 +57,13 @@ def test_a_large_file_is_taken_in_ranges_of_32_mib(getter: Any) -> None:
 
     size = len(getter.dataset.files["raw/ts 1.st"])
     assert ranges_of(gateway.requests) == [(0, 32 * MIB), (32 * MIB, size)]
+
+
+@pytest.mark.parametrize(
+    ("gib", "mib"), [(0, 32), (0.25, 32), (0.5, 64), (1, 128), (1024, 128)]
+)
+def test_a_larger_file_is_taken_in_larger_ranges(gib: float, mib: int) -> None:
+    assert range_bytes(int(gib * 1024) * MIB, is_alone=True) == mib * MIB
 
 
 def test_planning_writes_nothing_and_says_the_size(getter: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import email.utils
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -41,6 +42,22 @@ def test_an_answer_of_the_largest_size_is_taken(fetch: Callable[..., bytes]) -> 
 def test_one_byte_more_is_refused(fetch: Callable[..., bytes]) -> None:
     with pytest.raises(InvalidDataError, match="more than 6 bytes"):
         fetch("/page", max_bytes=6)
+
+
+def test_bytes_are_put_where_they_are_wanted(gateway: FakeGateway) -> None:
+    place = bytearray(b"." * 10)
+
+    with closing(Http()) as http:
+        body = http.open(f"{gateway.url}/page", {})
+        counts = [
+            body.read_into(memoryview(place)[1:4]),
+            body.read_into(memoryview(place)[4:]),
+            body.read_into(memoryview(place)),
+        ]
+        http.release(body)
+
+    assert counts == [3, 4, 0]
+    assert place == b'."right"..'
 
 
 def test_a_redirect_is_followed(

@@ -143,12 +143,11 @@ class _HttpRange:
             raise
 
     def _read_into(self, view: memoryview) -> None:
-        data = (self._body or self._open()).read_some(len(view))
-        if not data:
+        count = (self._body or self._open()).read_into(view)
+        if not count:
             msg = f"{redact(self._url)} broke off"
             raise UnavailableError(msg, service=redact(self._url))
-        view[: len(data)] = data
-        self._position += len(data)
+        self._position += count
 
     def _open(self) -> Body:
         headers = {"Range": f"bytes={self._position}-{self._stop - 1}"}

@@ -12,7 +12,12 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 
-from etdb.client.content import is_raw, iter_file_chunks, verify_chunk, write_at
+from etdb.client.content import (
+    is_raw,
+    iter_file_chunks,
+    verify_chunk,
+    write_at,
+)
 from etdb.client.dag import Dag
 from etdb.client.look import FileLook, Look, SourceLook, SourceState
 from etdb.client.partial import PartialFile, State
@@ -24,7 +29,10 @@ from etdb.store.unixfs import MAX_BLOCK_BYTES
 from etdb.store.verified import Chunk
 
 RANGE_BYTES = 32 * 1024 * 1024
-"""Asked for at once where there is one source."""
+"""Asked for at once, at least, where there is one source."""
+MAX_RANGE_BYTES = 128 * 1024 * 1024
+RANGES = 8
+"""Of a file from one source, between these bounds: a request has its price."""
 SHARED_RANGE_BYTES = 4 * 1024 * 1024
 """Asked for at once where several sources share a file."""
 WRAPPED_RANGE_BYTES = 1024 * 1024
@@ -49,7 +57,6 @@ class Transfer:
         self.progress = progress
         self._partials = partials
         self._connections = connections
-        self._range_bytes = RANGE_BYTES if len(sources) == 1 else SHARED_RANGE_BYTES
         self.share = Share(self._iter_tasks(), sources)
         self._crash: BaseException | None = None
         self.due: queue.SimpleQueue[PartialFile | None] = queue.SimpleQueue()
@@ -144,11 +151,12 @@ class Transfer:
     def _iter_tasks_of(self, partial: PartialFile) -> Iterator[Task]:
         partial.create()
         chunks: list[Chunk] = []
+        usual = range_bytes(partial.file.size_bytes, is_alone=self.share.is_alone)
         size = 0
         for chunk in iter_file_chunks(self.dag, partial.file):
             if partial.error is not None:
                 return
-            most = self._range_bytes if is_raw(chunk) else WRAPPED_RANGE_BYTES
+            most = usual if is_raw(chunk) else WRAPPED_RANGE_BYTES
             if chunks and size + chunk.size > most:
                 partial.add_range()
                 yield Task(partial, tuple(chunks))
@@ -157,6 +165,13 @@ class Transfer:
             size += chunk.size
         partial.add_range()
         yield Task(partial, tuple(chunks))
+
+
+def range_bytes(file_bytes: int, *, is_alone: bool) -> int:
+    """How much of a file to ask for at once, of its only source or of several."""
+    if not is_alone:
+        return SHARED_RANGE_BYTES
+    return max(RANGE_BYTES, min(file_bytes // RANGES, MAX_RANGE_BYTES))
 
 
 def _result(member: Member) -> SourceLook:

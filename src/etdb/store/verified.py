@@ -8,8 +8,10 @@ sizes that add up, bounded depth. Hand a source that cannot be trusted to
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Protocol
 
 from etdb.errors import ContentMismatchError, InvalidDataError, NotFoundError
@@ -310,8 +312,8 @@ def iter_chunks(
         own = Chunk(part.cid, part.offset, len(node.data))
         if not _is_outside(own, start, stop):
             yield own
-        children = _children(node, part.offset + own.size)
-        todo += reversed([(child, depth + 1) for child in children])
+        children = _children(node, part.offset + own.size, start, stop)
+        todo += [(child, depth + 1) for child in children][::-1]
 
 
 def _is_outside(part: Chunk, start: int, stop: int | None) -> bool:
@@ -319,10 +321,15 @@ def _is_outside(part: Chunk, start: int, stop: int | None) -> bool:
     return part.size == 0 or is_before or (stop is not None and part.offset >= stop)
 
 
-def _children(node: Node, offset: int) -> Iterator[Chunk]:
-    for link, size in zip(node.links, node.child_sizes, strict=True):
-        yield Chunk(link.cid, offset, size)
-        offset += size
+def _children(node: Node, offset: int, start: int, stop: int | None) -> Iterator[Chunk]:
+    """Those with bytes in [start, stop): a node has a thousand, a range needs few."""
+    sizes, links = node.child_sizes, node.links
+    offsets = [*accumulate(sizes, initial=offset)]
+    first = max(0, bisect_right(offsets, start) - 1)
+    after = len(links) if stop is None else bisect_left(offsets, stop, hi=len(links))
+    for number in range(first, after):
+        if sizes[number]:
+            yield Chunk(links[number].cid, offsets[number], sizes[number])
 
 
 def chunk_data(cid: CID, block: bytes) -> bytes:

@@ -20,9 +20,9 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 import urllib3
 from urllib3.exceptions import HTTPError, ProtocolError
 
-from etdb.deadline import guard, hurry
 from etdb.errors import InvalidDataError, NotAllowedError, UnavailableError
 from etdb.fetch import Deadline, reason_of
+from etdb.guarded import guard, hurry
 
 TIMEOUT_S = 30.0
 MAX_ANSWER_BYTES = 32 * 1024 * 1024

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,12 @@ import pytest
 from etdb.errors import NotFoundError
 from etdb.identity import CID
 from etdb.store import importer
-from etdb.store.inplace import InPlaceStore
+from etdb.store.inplace import Disk, InPlaceStore
 from etdb.store.verified import iter_chunks, read_chunk
 from etdb.testing.store import MemoryStore
 
 MANY = 700
+HOUR_NS = 3_600_000_000_000
 
 
 @pytest.fixture
@@ -52,6 +54,28 @@ def test_a_known_folder_is_not_read_and_a_grown_one_only_where_it_grew(
     grown = watched.add(frames)
     assert reads.take() == 17
     assert grown.new_files == 2
+
+
+def test_a_known_file_that_changes_while_others_are_read_is_read_too(
+    tmp_path: Path, frames: Path
+) -> None:
+    first, last = frames / "0000.tif", frames / "0699.tif"
+    paths = {path.name: path for path in sorted(frames.iterdir())}
+    writes: list[bytes] = []
+
+    def read_into(handle: int, buffers: Sequence[memoryview], offset: int) -> int:
+        if writes:
+            last.write_bytes(writes.pop())
+        return os.preadv(handle, buffers, offset)
+
+    disk = Disk(read_into, lambda: time.time_ns() + HOUR_NS)
+    with InPlaceStore.create(tmp_path / "store.sqlite", disk) as store:
+        store.add_tree(paths)
+        first.write_bytes(b"makes the import begin to read")
+        writes.append(b"written after the import began")
+        tree = store.add_tree(paths)
+
+        assert _content(store, tree.files[last.name].cid) == last.read_bytes()
 
 
 def test_a_moved_folder_of_many_files_is_not_read(
@@ -139,7 +163,7 @@ def test_two_links_to_a_file_that_moved_are_two_places(
 DYING = """
 import os, pathlib, sys
 from etdb.store import importer
-from etdb.store.inplace import InPlaceStore
+from etdb.store.inplace import Disk, InPlaceStore
 
 def read(handle, buffers, offset, count=[0]):
     count[0] += 1
@@ -197,7 +221,7 @@ FOLDER_FILES = 20_000
 IMPORTING = """
 import json, os, pathlib, re, sys
 from etdb.progress import Silent
-from etdb.store.inplace import InPlaceStore
+from etdb.store.inplace import Disk, InPlaceStore
 
 class Stopping(Silent):
     left = int(sys.argv[3])

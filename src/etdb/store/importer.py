@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -23,12 +23,14 @@ from etdb.store.hashing import Hashed, Hasher, ReadInto
 from etdb.store.openfiles import Stamp, stamp_of
 from etdb.store.unixfs import Profile
 
-BATCH_FILES = 1000
+BATCH_FILES = 4000
 BATCH_BYTES = 1024 * 1024 * 1024
 LOOKUP_FILES = 256
 """How many files are looked up at once in the catalogue."""
 CLOCK_TICK_NS = 20_000_000
 """Two writes within one tick of a file system's clock may leave one stamp."""
+
+_NONE_SEEN: Mapping[Path, Stamp] = {}
 
 
 @dataclass(frozen=True)
@@ -91,14 +93,23 @@ class Importer:
         self._hasher.close()
         self._save_batch()
 
-    def add_all(self, paths: Iterable[Path]) -> Iterator[Added]:
-        """Import files by their absolute paths; errors as `Hasher.hash_file`."""
+    def add_all(
+        self, paths: Iterable[Path], seen: Mapping[Path, Stamp] = _NONE_SEEN
+    ) -> Iterator[Added]:
+        """Import files by their absolute paths; errors as `Hasher.hash_file`.
+
+        `seen` are stamps from when the import began: they do for files that are
+        read now in any case, and nothing else is decided by them.
+        """
         remaining = iter(paths)
         while some := list(itertools.islice(remaining, LOOKUP_FILES)):
             if not self._moves:
                 self._taken.clear()
-            stamps = [stamp_of(path) for path in some]
             known = self._catalogue.find_files(some, self._profile)
+            stamps = [
+                (None if path in known else seen.get(path)) or stamp_of(path)
+                for path in some
+            ]
             new = [
                 stamp.inode
                 for path, stamp in zip(some, stamps, strict=True)
@@ -108,8 +119,9 @@ class Importer:
             for path, stamp in zip(some, stamps, strict=True):
                 if path in self._begun:
                     self._drop_if_over(path, stamp, known.get(path))
-                found = twins.get(stamp.inode, ())
-                yield self._add(path, stamp, known.get(path), found)
+                found = twins.get(stamp.inode)
+                now = stamp_of(path) if found and path in seen else stamp
+                yield self._add(path, now, known.get(path), found or ())
 
     def _add(
         self,

@@ -350,13 +350,14 @@ class InPlaceStore:
         threads: int,
     ) -> dict[str, Added]:
         paths = {name: path.absolute() for name, path in files.items()}
-        total_bytes = sum(stamp_of(path).size_bytes for path in paths.values())
+        seen = {path: stamp_of(path) for path in paths.values()}
+        total_bytes = sum(seen[path].size_bytes for path in paths.values())
         progress.begin("hashing", total_bytes, "bytes")
         try:
             with Importer(
                 self._catalogue, self._disk, profile, progress, threads
             ) as importer:
-                added = importer.add_all(paths.values())
+                added = importer.add_all(paths.values(), seen)
                 return dict(zip(paths, added, strict=True))
         finally:
             progress.end()

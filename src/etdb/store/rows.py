@@ -7,6 +7,7 @@ one begins and ends.
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,6 +27,7 @@ SORTED_CHUNKS = 65_536
 """How many chunks of one file are put in order before they are inserted."""
 
 _LOOKUP = 256
+_ROWS = 64
 COLUMNS = (
     "f.id, f.path, f.profile, f.chunk_bytes, f.is_raw, f.size_bytes, f.mtime_ns,"
     " f.ctime_ns, f.inode, f.root, f.tsize, f.state"
@@ -142,10 +144,10 @@ def insert_files(
     delete_pieces(db, [(path, profile.name) for path, hashed in files if hashed.nodes])
     delete_at(db, [path for path, _ in files], profile)
     first_id = _next_id(db)
-    db.executemany(
+    _insert_rows(
+        db,
         "INSERT INTO files (id, path, profile, chunk_bytes, is_raw, size_bytes,"
-        " mtime_ns, ctime_ns, inode, root, tsize)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " mtime_ns, ctime_ns, inode, root, tsize)",
         (
             (first_id + index, os.fsencode(path), *_values(hashed, profile))
             for index, (path, hashed) in enumerate(files)
@@ -203,4 +205,15 @@ def _iter_sorted(hashed: Hashed, file_id: int) -> Iterator[list[Chunk]]:
 
 def _insert_chunks(db: sqlite3.Connection, chunks: Iterable[Chunk]) -> None:
     # A chunk that repeats within its file is kept once.
-    db.executemany("INSERT OR IGNORE INTO chunks VALUES (?, ?, ?)", chunks)
+    _insert_rows(db, "INSERT OR IGNORE INTO chunks", chunks)
+
+
+def _insert_rows(
+    db: sqlite3.Connection, into: str, rows: Iterable[tuple[object, ...]]
+) -> None:
+    """Many rows with each statement, which itself costs as much as one of them."""
+    remaining = iter(rows)
+    while some := [*itertools.islice(remaining, _ROWS)]:
+        marks = f"({','.join('?' * len(some[0]))})"
+        sql = f"{into} VALUES {','.join([marks] * len(some))}"
+        db.execute(sql, [*itertools.chain.from_iterable(some)])

@@ -114,6 +114,7 @@ def test_a_record_is_on_its_way_until_a_block_holds_it(
 
     first = flo.ok("publish", dataset, "--yes", "--json").json
     again = flo.ok("publish", dataset, "--yes", "--json").json
+    dry = flo.ok("publish", "--resume", "--dry-run")
     status = flo.ok("ledger", "status", "--json").json
     mine(daemon)
     finished = flo.ok("publish", "--resume", "--json").json
@@ -123,6 +124,7 @@ def test_a_record_is_on_its_way_until_a_block_holds_it(
     assert first["id"] == again["id"] == finished["id"] == last["id"]
     assert [one["sid"] for one in status["publishing"]["pending"]] == ["ts1"]
     assert status["publishing"]["wallet"]["records_left"] > 10_000
+    assert "ts1: begun by an earlier run" in dry.errors
     assert finished["outcome"] == "published"
     assert last["outcome"] == "present"
     assert flo.ok("search", "--json").json["total"] == 1

@@ -43,6 +43,16 @@ def test_a_changed_folder_is_published_as_an_edit(
     assert lab.ok("search", "--json").json["total"] == 1
 
 
+def test_only_who_asks_to_resume_hears_that_nothing_is_left(
+    lab: Any, dataset: Path
+) -> None:
+    nothing = "nothing is left to finish"
+
+    assert nothing not in lab.ok("publish", dataset, "--yes", *FACTS).errors
+    assert nothing in lab.ok("publish", "--resume").errors
+    assert nothing in lab.ok("publish", "--resume", "--dry-run").errors
+
+
 def test_waiting_for_what_is_in_a_block_already_ends_at_once(
     lab: Any, dataset: Path
 ) -> None:

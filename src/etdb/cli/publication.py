@@ -48,13 +48,18 @@ class Publication:
         self._failed: list[str] = []
         self._is_batch = False
 
-    def resume(self, *, waits: bool = False) -> None:
-        """Finish what an earlier run left open, waiting for blocks if asked."""
-        self._done += resume(self._publisher)
-        if waits:
-            self.wait()
-        elif not self._done:
-            say("nothing is left to finish")
+    def resume(self) -> bool:
+        """Finish what an earlier run left open; whether there was anything."""
+        found = resume(self._publisher)
+        self._done += found
+        return bool(found)
+
+    def show_open(self) -> bool:
+        """Say what an earlier run left open, and finish none of it."""
+        found = self._publisher.list_open()
+        for one in found:
+            say(f"{one.sid or one.action}: begun by an earlier run; the next ends it")
+        return bool(found)
 
     def wait(self) -> None:
         """Wait until what was sent is settled on the ledger."""

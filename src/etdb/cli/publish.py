@@ -16,6 +16,7 @@ from etdb.cli.options import (
     open_node,
 )
 from etdb.cli.publication import Publication
+from etdb.cli.terminal import say
 from etdb.errors import InvalidDataError
 
 Text = str | None
@@ -121,8 +122,9 @@ def publish(
         raise typer.BadParameter(msg)
     with open_node(node) as opened, opened.publishing():
         run = Publication(opened, is_json=json)
-        if not dry_run:
-            run.resume()
+        was_open = run.show_open() if dry_run else run.resume()
+        if resume and not was_open:
+            say("nothing is left to finish")
         if paths:
             run.publish(paths, options, is_dry=dry_run, assume_yes=yes)
         if wait and not dry_run:

@@ -21,6 +21,7 @@ from etdb.progress import Progress, Silent
 from etdb.publish.artifact import Artifact, Hashed, build_artifact, list_changes
 from etdb.publish.compose import Cost
 from etdb.publish.draft import Draft, draft_artifact, estimate_cost
+from etdb.publish.journal import Entry
 from etdb.publish.outbox import Outbox, Outcome, Published, published
 from etdb.publish.picture import make_key_images
 from etdb.publish.plan import (
@@ -193,6 +194,10 @@ class Publisher:
         self._verify_current(proposal.draft)
         (done,) = self.outbox.say([proposal.draft], progress)
         return done
+
+    def list_open(self) -> list[Entry]:
+        """What an earlier run left open, in the order it was begun."""
+        return self.outbox.journal.list_open()
 
     def resume(self) -> list[Published]:
         """Finish what the journal holds, as far as the ledger has it.

@@ -59,6 +59,13 @@ def test_a_large_file_is_taken_in_ranges_of_32_mib(getter: Any) -> None:
     assert ranges_of(gateway.requests) == [(0, 32 * MIB), (32 * MIB, size)]
 
 
+def test_answers_that_do_not_say_their_length_are_taken(getter: Any) -> None:
+    with getter.serving(Fault("chunked")) as (_, source):
+        getter.get(source)
+
+    assert getter.on_disk() == getter.dataset.files
+
+
 @pytest.mark.parametrize(
     ("gib", "mib"), [(0, 32), (0.25, 32), (0.5, 64), (1, 128), (1024, 128)]
 )

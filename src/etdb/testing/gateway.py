@@ -35,7 +35,8 @@ class Fault:
     `kind`: lie (one bit differs), stall (silence), drip (a byte a time), cut
     (the connection ends), from byte `at` of the answer on; more (`at` bytes
     follow the last one); shift (the range begins a byte late), whole (the range
-    is ignored); status (of number `at`), redirect (to `to`).
+    is ignored); status (of number `at`), redirect (to `to`); chunked (nothing
+    is wrong, but the length is not said before).
     """
 
     kind: str
@@ -169,6 +170,9 @@ class _Answer(BaseHTTPRequestHandler):
             self.send_header(name, value)
         if is_endless:
             self.send_header("Connection", "close")
+        elif fault.kind == "chunked":
+            self.send_header("Transfer-Encoding", "chunked")
+            pieces = _chunked(pieces)
         else:
             self.send_header("Content-Length", str(size))
         self.end_headers()
@@ -204,3 +208,10 @@ class _Answer(BaseHTTPRequestHandler):
         if fault.kind == "stall":
             self.server.stopped.wait()
         return False
+
+
+def _chunked(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Pieces as HTTP/1.1 frames them where no length is said."""
+    for piece in filter(None, pieces):
+        yield b"%x\r\n%b\r\n" % (len(piece), piece)
+    yield b"0\r\n\r\n"

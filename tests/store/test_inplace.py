@@ -292,7 +292,7 @@ def test_without_the_hash_the_flipped_bit_would_be_served(
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     (place,) = store._iter_places(cid)
 
-    assert store._read_chunk(place.file, place.number) == bytes(100)
+    assert store._read_chunk(place.file, place.number).block == bytes(100)
 
 
 def test_a_stale_file_is_found_again_after_import(

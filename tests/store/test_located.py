@@ -112,7 +112,7 @@ def test_without_the_hash_it_would_be(store: InPlaceStore, path: Path) -> None:
     place = store.locate(chunks)._places[chunks[0].digest]
     _flip_a_bit(path)
 
-    assert store._read_chunk(place.file, place.number) == path.read_bytes()[:MIB]
+    assert store._read_chunk(place.file, place.number).block == path.read_bytes()[:MIB]
 
 
 def test_where_the_located_place_is_gone_another_serves(

@@ -24,13 +24,14 @@ from etdb.errors import (
 )
 from etdb.identity import CID, DAG_PB, IDENTITY, SHA2_256
 from etdb.progress import Progress, Silent
+from etdb.store.ahead import Chunk, ReadAhead
 from etdb.store.catalogue import Catalogue, Place, State, StoredFile, StoreStats
 from etdb.store.check import Check, Pace, Report
 from etdb.store.content import Content, Tally
 from etdb.store.directory import build_tree, verify_paths
 from etdb.store.folder import build_content, survey
 from etdb.store.importer import BATCH_FILES, Added, Disk, Importer
-from etdb.store.openfiles import OpenFiles, changed, stamp_of
+from etdb.store.openfiles import OpenFiles, changed, is_unchanged, stamp_of
 from etdb.store.pieces import Unfinished
 from etdb.store.unixfs import (
     UNIXFS_V1_2025,
@@ -92,6 +93,7 @@ class InPlaceStore:
         self._catalogue = catalogue
         self._disk = disk
         self._open_files = OpenFiles()
+        self._ahead = ReadAhead(self._read_chunk)
 
     @classmethod
     def create(cls, path: Path, disk: Disk = _DISK) -> Self:
@@ -118,6 +120,7 @@ class InPlaceStore:
 
     def close(self) -> None:
         """Close the SQLite file and every open file."""
+        self._ahead.close()
         self._open_files.close()
         self._catalogue.close()
 
@@ -212,7 +215,7 @@ class InPlaceStore:
         trouble: UnavailableError | None = None
         for place in self._iter_places(cid, known):
             try:
-                return self._read(place, cid)
+                return self._read(place, cid, is_alone=known is None)
             except NotFoundError:
                 self._mark(place.file, State.MISSING)
             except ConflictError:
@@ -307,24 +310,28 @@ class InPlaceStore:
             return iter(())
         return chain(filter(None, [known]), self._catalogue.iter_places(cid.digest))
 
-    def _read(self, place: Place, cid: CID) -> bytes:
+    def _read(self, place: Place, cid: CID, *, is_alone: bool) -> bytes:
+        """The block there; one that `is_alone` may be followed by its neighbour."""
         file = place.file
         if place.node is not None:
             _verify_unchanged(file)
             block = place.node
             _verify_kept(cid, block)
         else:
-            block = self._read_chunk(file, place.number)
-            if hashlib.sha256(block).digest() != cid.digest:
+            read = self._ahead.read if is_alone else self._read_chunk
+            chunk = read(file, place.number)
+            if chunk.digest != cid.digest:
                 raise changed(file.path)
+            block = chunk.block
         self._mark(file, State.PRESENT)
         return block
 
-    def _read_chunk(self, file: StoredFile, number: int) -> bytes:
+    def _read_chunk(self, file: StoredFile, number: int) -> Chunk:
         offset = number * file.chunk_bytes
         size = min(file.chunk_bytes, file.stamp.size_bytes - offset)
         data = self._open_files.read(file.path, file.stamp, offset, size)
-        return chunk_block(data, is_raw=file.is_raw)
+        block = chunk_block(data, is_raw=file.is_raw)
+        return Chunk(block, hashlib.sha256(block).digest())
 
     def _get_directory(self, cid: CID) -> bytes:
         block = self._catalogue.find_directory(cid.digest)
@@ -379,7 +386,7 @@ class Located:
 
 
 def _verify_unchanged(file: StoredFile) -> None:
-    if not stamp_of(file.path).has_same_content(file.stamp):
+    if not is_unchanged(file.path, file.stamp):
         raise changed(file.path)
 
 

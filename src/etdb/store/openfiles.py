@@ -99,6 +99,11 @@ def stamp_of(path: Path) -> Stamp:
         return Stamp.of(path.stat())
 
 
+def is_unchanged(path: Path, stamp: Stamp) -> bool:
+    """Whether a file is still that of a stamp, but for its ctime. As `stamp_of`."""
+    return stamp_of(path).has_same_content(stamp)
+
+
 def changed(path: Path) -> ConflictError:
     """The error of a file that is not the one that was hashed."""
     msg = f"{path} changed since it was imported"

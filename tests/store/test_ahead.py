@@ -28,14 +28,15 @@ class Disk:
 
     def __init__(self) -> None:
         self.numbers: list[int] = []
+        self.held: set[int] = set()
+        """Files on a disk that does not answer until `is_free`."""
         self.is_free = threading.Event()
-        self.is_free.set()
         self.broken: list[int] = []
         """Numbers of chunks that cannot be read, each as often as it stands here."""
 
-    def read(self, _file: StoredFile, number: int) -> Chunk:
+    def read(self, file: StoredFile, number: int) -> Chunk:
         self.numbers.append(number)
-        assert self.is_free.wait(PATIENCE_S)
+        assert file.id not in self.held or self.is_free.wait(PATIENCE_S)
         if number in self.broken:
             self.broken.remove(number)
             msg = "the disk is gone"
@@ -51,6 +52,11 @@ def until(is_so: Callable[[], bool]) -> None:
     while not is_so():
         assert time.monotonic() < end_s
         time.sleep(0.001)
+
+
+def wait_for_all(ahead: ReadAhead) -> None:
+    """Until whatever is read ahead has been."""
+    until(lambda: all(begun.done() for begun in ahead._ready.values()))
 
 
 @pytest.fixture
@@ -118,7 +124,7 @@ def test_nothing_is_read_ahead_while_another_reads(
     ahead: ReadAhead, disk: Disk, file: StoredFile
 ) -> None:
     read_all(ahead, file, 0)
-    disk.is_free.clear()
+    disk.held.add(file.id)
     both = [
         threading.Thread(target=ahead.read, args=(file, number)) for number in (1, 4)
     ]
@@ -134,12 +140,27 @@ def test_nothing_is_read_ahead_while_another_reads(
     assert disk.numbers == [0, 1, 4]
 
 
+def test_a_disk_that_does_not_answer_holds_up_no_file_on_another(
+    ahead: ReadAhead, disk: Disk, file: StoredFile
+) -> None:
+    stuck, other = replace(file, id=2), replace(file, id=3)
+    read_all(ahead, stuck, 0, 1)
+    wait_for_all(ahead)
+    disk.held.add(stuck.id)
+    ahead.read(stuck, 2)
+
+    assert read_all(ahead, other, 0, 1, 2) == [b"0", b"1", b"2"]
+    assert not ahead._ready[stuck.id, 3].done()
+
+
 def test_what_cannot_be_read_ahead_is_read_when_it_is_asked_for(
     ahead: ReadAhead, disk: Disk, file: StoredFile
 ) -> None:
     disk.broken = [2, 3, 3]
 
-    assert read_all(ahead, file, 0, 1, 2) == [b"0", b"1", b"2"]
+    for number in range(3):
+        assert ahead.read(file, number).block == b"%d" % number
+        wait_for_all(ahead)
     with pytest.raises(UnavailableError):
         ahead.read(file, 3)
 
@@ -170,7 +191,9 @@ def test_what_was_read_before_its_file_changed_is_read_again(
 ) -> None:
     changing = ReadAhead(disk.read, lambda _path, _stamp: False)
 
-    read_all(changing, file, 0, 1, 2)
+    read_all(changing, file, 0, 1)
+    wait_for_all(changing)
+    read_all(changing, file, 2)
     changing.close()
 
     assert disk.numbers == [0, 1, 2, 2]
@@ -202,6 +225,6 @@ def read_two(store: InPlaceStore, path: Path) -> list[CID]:
     chunks = [chunk.cid for chunk in iter_chunks(store, root)]
     for cid in chunks[:2]:
         store.get_block(cid)
-    until(lambda: all(begun.done() for begun in store._ahead._ready.values()))
+    wait_for_all(store._ahead)
     assert len(store._ahead._ready) == 1
     return chunks

@@ -12,12 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 
-from etdb.client.content import (
-    is_raw,
-    iter_file_chunks,
-    verify_chunk,
-    write_at,
-)
+from etdb.client.content import is_raw, iter_file_chunks, verify_chunk, write_at
 from etdb.client.dag import Dag
 from etdb.client.look import FileLook, Look, SourceLook, SourceState
 from etdb.client.partial import PartialFile, State

@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,11 +59,13 @@ class ReadAhead:
             begun = self._ready.pop((file.id, number), None)
             self._readers += 1
         try:
-            return self._find_begun(file, begun) or self._read(file, number)
+            chunk = self._find_begun(file, begun) or self._read(file, number)
         finally:
             with self._lock:
                 self._readers -= 1
-                self._read_on(file, number)
+        with self._lock:
+            self._read_on(file, number)
+        return chunk
 
     def close(self) -> None:
         """Wait for a read that is under way, and begin none from now on."""
@@ -75,11 +77,12 @@ class ReadAhead:
     def _find_begun(
         self, file: StoredFile, begun: Future[Chunk] | None
     ) -> Chunk | None:
-        if begun is None:
+        # What still waits for another file's disk is not waited for.
+        if begun is None or begun.cancel():
             return None
         try:
             chunk = begun.result()
-        except (EtdbError, CancelledError):
+        except EtdbError:
             return None  # whoever reads it now learns why
         return chunk if self._is_unchanged(file.path, file.stamp) else None
 

@@ -9,7 +9,8 @@ import pytest
 
 from etdb.errors import NotFoundError
 from etdb.identity import CID, IDENTITY, RAW
-from etdb.store.inplace import MAX_LOCATED, InPlaceStore
+from etdb.store.inplace import InPlaceStore
+from etdb.store.located import MAX_LOCATED
 from etdb.store.unixfs import UNIXFS_V0_2015, UNIXFS_V1_2025, Profile, verify_block
 from etdb.store.verified import iter_chunks
 

@@ -1,25 +1,30 @@
 """Reading on where the chunks of a file are asked for one by one.
 
 Whoever takes a file block by block waits for the disk and a hash at each. So
-the chunk that follows is read and hashed while the last one is on its way, and
-kept until it is asked for, once. It is given only while its file has the stamp
-under which it was imported, just as if it were read then.
+the chunks that follow are read and hashed while the last one is on its way, and
+each is given once. Where the file changes or is removed just then, they are
+given a moment longer: they are what was on disk, and what their CIDs say.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 from etdb.errors import EtdbError
-from etdb.store.openfiles import Stamp, is_unchanged
 from etdb.store.rows import StoredFile
 
-KEPT = 4
+DEPTH = 3
+"""How many chunks are read beyond the last one that was asked for."""
+THREADS = 2
+"""That read: while one waits for the interpreter, the other hashes."""
+FRESH_S = 1.0
+"""How long after it was read a chunk is given without looking at the file."""
+KEPT = 8
 """Chunks in memory that nobody has asked for yet; and files that are followed."""
 
 
@@ -31,8 +36,32 @@ class Chunk:
     digest: bytes
 
 
+@dataclass(frozen=True)
+class _Begun:
+    """A chunk that is being read, or was at the moment that comes with it."""
+
+    file: StoredFile
+    number: int
+    read: Future[tuple[Chunk, float]]
+
+    def find_chunk(self, now_s: float) -> Chunk | None:
+        """The chunk; None where it could not be read, or was too long ago."""
+        try:
+            chunk, at_s = self.read.result()
+        except EtdbError:
+            return None  # whoever reads it now learns why
+        return chunk if now_s - at_s <= FRESH_S else None
+
+    def find_block(self, digest: bytes, now_s: float) -> bytes | None:
+        """The chunk's block, if it is there already and the one of a digest."""
+        if not self.read.done() or self.read.exception() is not None:
+            return None
+        chunk = self.find_chunk(now_s)
+        return None if chunk is None or chunk.digest != digest else chunk.block
+
+
 class ReadAhead:
-    """Reads chunks, and the next one where somebody reads in order and alone.
+    """Reads chunks, and those that follow where somebody reads in order and alone.
 
     Thread-safe. Several readers at once keep the disk and the processors busy
     by themselves: then nothing is read that nobody has asked for.
@@ -41,25 +70,25 @@ class ReadAhead:
     def __init__(
         self,
         read: Callable[[StoredFile, int], Chunk],
-        is_unchanged: Callable[[Path, Stamp], bool] = is_unchanged,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._read = read
-        self._is_unchanged = is_unchanged
-        self._pool = ThreadPoolExecutor(1, "etdb-ahead")
+        self._clock = clock
+        self._pool = ThreadPoolExecutor(THREADS, "etdb-ahead")
         self._lock = threading.Lock()
         self._last: OrderedDict[int, int] = OrderedDict()
         """The number of the chunk that was read last, by file."""
-        self._ready: OrderedDict[tuple[int, int], Future[Chunk]] = OrderedDict()
+        self._begun: OrderedDict[tuple[int, int], _Begun] = OrderedDict()
         self._readers = 0
         self._is_closed = False
 
     def read(self, file: StoredFile, number: int) -> Chunk:
         """A chunk of a file. Errors as the `read` that was given."""
         with self._lock:
-            begun = self._ready.pop((file.id, number), None)
+            begun = self._begun.pop((file.id, number), None)
             self._readers += 1
         try:
-            chunk = self._find_begun(file, begun) or self._read(file, number)
+            chunk = self._find_chunk(begun) or self._read(file, number)
         finally:
             with self._lock:
                 self._readers -= 1
@@ -67,24 +96,30 @@ class ReadAhead:
             self._read_on(file, number)
         return chunk
 
+    def find(self, digest: bytes) -> bytes | None:
+        """The block of a digest, if it has been read ahead; waits for no disk."""
+        now_s = self._clock()
+        with self._lock:
+            for key, begun in self._begun.items():
+                block = begun.find_block(digest, now_s)
+                if block is not None:
+                    del self._begun[key]
+                    self._read_on(begun.file, begun.number)
+                    return block
+        return None
+
     def close(self) -> None:
-        """Wait for a read that is under way, and begin none from now on."""
+        """Wait for reads that are under way, and begin none from now on."""
         with self._lock:
             self._is_closed = True
-            self._ready.clear()
+            self._begun.clear()
         self._pool.shutdown(cancel_futures=True)
 
-    def _find_begun(
-        self, file: StoredFile, begun: Future[Chunk] | None
-    ) -> Chunk | None:
+    def _find_chunk(self, begun: _Begun | None) -> Chunk | None:
         # What still waits for another file's disk is not waited for.
-        if begun is None or begun.cancel():
+        if begun is None or begun.read.cancel():
             return None
-        try:
-            chunk = begun.result()
-        except EtdbError:
-            return None  # whoever reads it now learns why
-        return chunk if self._is_unchanged(file.path, file.stamp) else None
+        return begun.find_chunk(self._clock())
 
     def _read_on(self, file: StoredFile, number: int) -> None:
         is_in_order = self._last.get(file.id) == number - 1
@@ -92,13 +127,19 @@ class ReadAhead:
         self._last.move_to_end(file.id)
         if len(self._last) > KEPT:
             self._last.popitem(last=False)
-        is_last = (number + 1) * file.chunk_bytes >= file.stamp.size_bytes
-        following = (file.id, number + 1)
-        if (
-            is_in_order
-            and not (is_last or self._readers or self._is_closed)
-            and following not in self._ready
-        ):
-            self._ready[following] = self._pool.submit(self._read, file, number + 1)
-            if len(self._ready) > KEPT:
-                self._ready.popitem(last=False)[1].cancel()
+        if not is_in_order or self._readers or self._is_closed:
+            return
+        count = -(-file.stamp.size_bytes // file.chunk_bytes)
+        for following in range(number + 1, min(number + 1 + DEPTH, count)):
+            if (file.id, following) not in self._begun:
+                self._begin(file, following)
+
+    def _begin(self, file: StoredFile, number: int) -> None:
+        read = self._pool.submit(self._read_now, file, number)
+        self._begun[file.id, number] = _Begun(file, number, read)
+        if len(self._begun) > KEPT:
+            self._begun.popitem(last=False)[1].read.cancel()
+
+    def _read_now(self, file: StoredFile, number: int) -> tuple[Chunk, float]:
+        chunk = self._read(file, number)
+        return chunk, self._clock()

@@ -31,6 +31,7 @@ from etdb.store.content import Content, Tally
 from etdb.store.directory import build_tree, verify_paths
 from etdb.store.folder import build_content, survey
 from etdb.store.importer import BATCH_FILES, Added, Disk, Importer
+from etdb.store.located import MAX_LOCATED, Located
 from etdb.store.openfiles import OpenFiles, changed, is_unchanged, stamp_of
 from etdb.store.pieces import Unfinished
 from etdb.store.unixfs import (
@@ -47,7 +48,6 @@ __all__ = [
     "Disk",
     "Held",
     "InPlaceStore",
-    "Located",
     "Pace",
     "Report",
     "State",
@@ -55,9 +55,6 @@ __all__ = [
     "StoredFile",
     "Tree",
 ]
-
-MAX_LOCATED = 256
-"""How many blocks are looked up at once; the rest are when they are read."""
 
 _SILENT = Silent()
 _DISK = Disk()
@@ -226,11 +223,15 @@ class InPlaceStore:
             raise trouble
         return self._get_directory(cid)
 
+    def find_ready(self, cid: CID) -> bytes | None:
+        """The block, if it was read ahead and hashed just now; waits for no disk."""
+        return self._ahead.find(cid.digest) if cid.hash_code == SHA2_256 else None
+
     def locate(self, cids: Sequence[CID]) -> Located:
         """The store with these blocks looked up: one by one costs half a hash each."""
         digests = dict.fromkeys(cid.digest for cid in cids)
         some = [*islice(digests, MAX_LOCATED)]
-        return Located(self, self._catalogue.find_chunks(some))
+        return Located(self.get_block, self._catalogue.find_chunks(some))
 
     def has(self, cid: CID) -> bool:
         """Whether `get_block` would look for it on disk; the disk is not asked."""
@@ -368,21 +369,6 @@ class InPlaceStore:
                 return dict(zip(paths, added, strict=True))
         finally:
             progress.end()
-
-
-class Located:
-    """A store's blocks, the places of some of which are known beforehand.
-
-    Only places are kept: what is read there is hashed every time.
-    """
-
-    def __init__(self, store: InPlaceStore, places: Mapping[bytes, Place]) -> None:
-        self._store = store
-        self._places = places
-
-    def get_block(self, cid: CID) -> bytes:
-        """As the store's."""
-        return self._store.get_block(cid, self._places.get(cid.digest))
 
 
 def _verify_unchanged(file: StoredFile) -> None:

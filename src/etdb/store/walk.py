@@ -40,6 +40,14 @@ class Locating(Protocol):
         """A source of the same blocks that gives these sooner."""
 
 
+@runtime_checkable
+class ReadingOn(Protocol):
+    """A source that reads on where blocks are asked for one by one."""
+
+    def find_ready(self, cid: CID) -> bytes | None:
+        """The block, if it is in memory; waits for nothing."""
+
+
 class Checkable:
     """A source that is asked only for CIDs whose bytes can be checked.
 

@@ -25,6 +25,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.http.zttp_h2_impl import ZttpH2Protocol
 from uvicorn.server import ServerState
 
+from etdb.web.joint import Joint
+
 ALPN = ("h2", "http/1.1")
 """What is spoken over TLS, preferred first."""
 
@@ -171,44 +173,6 @@ def _socket_of(transport: asyncio.Transport) -> socket.socket:
     return socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
 
 
-class _Joint:
-    """Where an answer is written: its head leaves with what follows at once.
-
-    Alone the head is a system call and a packet more, and wakes its client twice.
-    """
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._head = b""
-        self._is_begun = False
-
-    def write(self, data: bytes) -> None:
-        """Keep what is written first until there is more, or nothing else to do."""
-        if self._is_begun:
-            self._send(data)
-        else:
-            self._is_begun, self._head = True, data
-            asyncio.get_running_loop().call_soon(self._send)
-
-    def close(self) -> None:
-        """Close, once everything is sent."""
-        self._send()
-        self._transport.close()
-
-    def is_closing(self) -> bool:
-        """As the transport's."""
-        return self._transport.is_closing()
-
-    def _send(self, data: bytes = b"") -> None:
-        head, self._head = self._head, b""
-        if self._transport.is_closing():
-            return
-        if head:
-            self._transport.writelines([head, data])
-        elif data:
-            self._transport.write(data)
-
-
 class Http1(_Guarded, HttpToolsProtocol):
     """A connection that speaks HTTP/1.1."""
 
@@ -217,7 +181,7 @@ class Http1(_Guarded, HttpToolsProtocol):
         before = self.cycle
         super().on_headers_complete()
         if self.cycle is not before:
-            self.cycle.transport = cast("Any", _Joint(self.transport))
+            self.cycle.transport = cast("Any", Joint(self.transport))
 
     def data_received(self, data: bytes) -> None:
         """Read; from its first byte on, a request has to arrive in time."""

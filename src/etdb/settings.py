@@ -74,7 +74,7 @@ class ServeSettings:
     )
     max_streams: int = _setting(
         128,
-        "How many downloads are sent at once, each with 5 to 7 MB in memory; "
+        "How many downloads are sent at once, each with 7 to 8 MB in memory; "
         "further clients are asked to try again later.",
         among=_FROM_ONE,
     )

@@ -41,7 +41,7 @@ from etdb.web.span import Span
 UNIT_BYTES = 1 << 20
 """How much one job reads: large enough to pay for a thread's hop."""
 
-AHEAD = 3
+AHEAD = 4
 THREADS = 2
 FINDERS = 8
 """Threads that look up what to read, and read single blocks: disks may be slow."""

@@ -15,8 +15,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import platformdirs
-
 from etdb import durable, network
 from etdb.client.sources import StoreSource
 from etdb.errors import EtdbError, NotFoundError
@@ -48,11 +46,6 @@ if TYPE_CHECKING:
 WRITE_WAIT_S = 30.0
 _SOON_BLOCKS = 10_000
 """Looking for coins in more than these is not done in passing."""
-
-
-def default_folder() -> Path:
-    """The platform's folder for a user's data."""
-    return platformdirs.user_data_path("etdb")
 
 
 def keys_folder(folder: Path) -> Path:

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+import platformdirs
+
 from etdb.errors import ConfigError
 
 FILE_NAME = "etdb.toml"
@@ -215,6 +217,11 @@ def rows() -> Iterator[Row]:
                 item.metadata["unit"],
                 item.metadata["among"],
             )
+
+
+def default_folder() -> Path:
+    """Where a node is unless another place is given: the platform's data folder."""
+    return platformdirs.user_data_path("etdb")
 
 
 def load_settings(

@@ -107,6 +107,8 @@ def build(words: Sequence[str] = ()) -> typer.Typer:
     """
     first = next((word for word in words if not word.startswith("-")), "")
     wanted = [name for name in COMMANDS if name.split()[0] == first] or list(COMMANDS)
+    if list(words) == ["--version"]:
+        wanted = []
     app = _group("Publish, find and fetch electron tomography data.")
     app.callback(invoke_without_command=True)(_root)
     nouns = {name: _group(sentence) for name, sentence in NOUNS.items()}

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,8 +21,10 @@ from etdb.errors import (
     NotAllowedError,
     UnavailableError,
 )
-from etdb.node import Node, default_folder
-from etdb.settings import GetSettings, listed, load_settings
+from etdb.settings import GetSettings, default_folder, listed, load_settings
+
+if TYPE_CHECKING:
+    from etdb.node import Node
 
 
 def given_path(word: str) -> Path:
@@ -59,6 +61,8 @@ def open_node(
     folder: Path | None, flags: Mapping[str, str | int | bool | None] | None = None
 ) -> Node:
     """The node of `--node`. Raises NotFoundError where there is none."""
+    from etdb.node import Node  # noqa: PLC0415 - loads SQLAlchemy; not for another's
+
     return Node.open(folder or default_folder(), environ=os.environ, flags=flags)
 
 

@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
@@ -147,6 +148,8 @@ class Http:
         self._closed = threading.Event()
         self._bodies: set[Body] = set()
         self._is_down = False
+        self._quiet_until_s: dict[str, float] = {}
+        """Until when a host asked to be left alone, on the monotonic clock."""
         options: dict[str, Any] = {
             "maxsize": connections,
             "retries": False,
@@ -176,12 +179,13 @@ class Http:
         body = self.open(url, {"Accept": accept})
         try:
             received = bytearray()
-            while data := body.read_some(max_bytes + 1 - len(received)):
-                received += data
-                if len(received) > max_bytes:
-                    msg = f"{redact(url)} sends more than {max_bytes} bytes"
-                    raise InvalidDataError(msg, hint="ask another source")
-                deadline.check(url)
+            with hurry(deadline.at_s):
+                while data := body.read_some(max_bytes + 1 - len(received)):
+                    received += data
+                    if len(received) > max_bytes:
+                        msg = f"{redact(url)} sends more than {max_bytes} bytes"
+                        raise InvalidDataError(msg, hint="ask another source")
+                    deadline.check(url)
             return Answer(body.status, bytes(received))
         finally:
             self.release(body)
@@ -207,6 +211,9 @@ class Http:
         if self._closed.is_set():
             msg = f"the connection to {service} was closed"
             raise UnavailableError(msg, service=service)
+        quiet_s = self._quiet_until_s.get(urlsplit(url).netloc, 0.0) - time.monotonic()
+        if quiet_s > 0:
+            raise _later(service, quiet_s)
         if self._is_public_only and urlsplit(url).scheme != "https":
             msg = f"{service} is not fetched: only https is, from strangers' URLs"
             raise NotAllowedError(msg, hint="give the URL yourself if it is meant")
@@ -238,13 +245,10 @@ class Http:
             msg = f"{redact(url)} sends its answer in the encoding {encoding[:20]!r}"
             raise InvalidDataError(msg, hint="ask another source")
         self.release(body)
-        msg = f"{redact(url)} answers {body.status}"
-        raise UnavailableError(
-            msg,
-            service=redact(url),
-            status=body.status,
-            retry_after_s=_retry_after_s(body.headers.get("Retry-After", "")),
-        )
+        quiet_s = _retry_after_s(body.headers.get("Retry-After", ""))
+        if quiet_s:
+            self._quiet_until_s[urlsplit(url).netloc] = time.monotonic() + quiet_s
+        raise _later(redact(url), quiet_s, body.status)
 
     def release(self, body: Body) -> None:
         """Done with a body, read to its end or not."""
@@ -333,6 +337,16 @@ def redact(url: str) -> str:
     return urlunsplit((parts.scheme, host, parts.path, "", ""))
 
 
+def _later(
+    service: str, quiet_s: float | None, status: int | None = None
+) -> UnavailableError:
+    said = [f"answers {status}"] if status else []
+    if quiet_s:
+        said.append(f"asks to be left alone for {quiet_s:.0f} s")
+    msg = f"{service} {' and '.join(said)}"
+    return UnavailableError(msg, service=service, status=status, retry_after_s=quiet_s)
+
+
 def _redirected(url: str, location: str) -> str:
     try:
         target = urljoin(url, location)
@@ -351,9 +365,11 @@ def _retry_after_s(header: str) -> float | None:
         return float(header[:9])
     try:
         moment = email.utils.parsedate_to_datetime(header)
-    except ValueError:
+        if moment.tzinfo is None:  # written -0000: it is UTC all the same
+            moment = moment.replace(tzinfo=UTC)
+        return max(0.0, moment.timestamp() - time.time())
+    except (ValueError, OverflowError):
         return None
-    return max(0.0, moment.timestamp() - time.time())
 
 
 def reason_of(error: BaseException) -> str:

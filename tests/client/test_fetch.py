@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from etdb.client.sources import HttpSource
 from etdb.errors import EtdbError, InvalidDataError, NotAllowedError, UnavailableError
 from etdb.fetch import Http, redact, verify_status
 from etdb.testing.gateway import FakeGateway, Fault
@@ -123,7 +124,74 @@ def test_a_server_that_asks_for_too_long_a_pause_is_given_up(
     assert len(gateway.requests) == 1
 
 
+def test_until_then_nothing_else_is_asked_of_it_either(
+    gateway: FakeGateway, fetch: Callable[..., bytes]
+) -> None:
+    gateway.faults.append(
+        Fault("status", at=503, times=1, headers={"Retry-After": "3600"})
+    )
+    for path in ("/page", "/page", "/away"):
+        with pytest.raises(UnavailableError, match="left alone for 3600 s"):
+            fetch(path)
+
+    assert len(gateway.requests) == 1
+
+
+def test_after_a_pause_that_was_asked_for_the_server_is_asked_again(
+    gateway: FakeGateway, fetch: Callable[..., bytes]
+) -> None:
+    headers = {"Retry-After": "1"}
+    gateway.faults.append(Fault("status", at=503, times=1, headers=headers))
+
+    assert fetch("/page") == b'"right"'
+    assert fetch("/away") == b'"moved"'
+    assert len(gateway.requests) == 3
+
+
+@pytest.mark.parametrize("kind", ["trailer", "length"])
+def test_an_answer_whose_framing_never_ends_is_given_up(
+    gateway: FakeGateway, fetch: Callable[..., bytes], kind: str
+) -> None:
+    gateway.faults.append(Fault(kind, on="/page"))
+    begun = time.monotonic()
+
+    with pytest.raises(UnavailableError):
+        fetch("/page")
+
+    assert time.monotonic() - begun < 20
+
+
+@pytest.mark.parametrize("kind", ["trailer", "length"])
+def test_a_range_that_is_there_is_taken_though_its_framing_never_ends(
+    limits: Any, kind: str
+) -> None:
+    store, view = MemoryStore(), memoryview(bytearray(1000))
+    file = store.add_bytes(b"x" * 1000).cid
+    with (
+        FakeGateway(store, faults=[Fault(kind)]) as gateway,
+        HttpSource(gateway.url, limits=limits) as source,
+        closing(source.open_range(file, 0, 1000)) as arriving,
+    ):
+        arriving.fill(view)
+
+    assert view == b"x" * 1000
+
+
+@pytest.mark.parametrize(
+    "odd",
+    ["soon", "Fri, 31 Dec 9999 23:59:59 -0000", "Fri, 31 Dec 9999 23:59:59 -2359"],
+)
 def test_a_pause_that_cannot_be_read_is_ours(
+    gateway: FakeGateway, limits: Any, odd: str
+) -> None:
+    gateway.faults.append(
+        Fault("status", at=503, times=2, headers={"Retry-After": odd})
+    )
+    with closing(Http(limits)) as http, pytest.raises(UnavailableError):
+        http.fetch(f"{gateway.url}/page", accept="*/*", max_bytes=9, may_wait=False)
+
+
+def test_a_pause_in_words_is_ours(
     gateway: FakeGateway, fetch: Callable[..., bytes]
 ) -> None:
     odd = Fault("status", at=503, times=2, headers={"Retry-After": "soon"})

@@ -164,6 +164,39 @@ def test_a_source_that_comes_back_is_used_again(getter: Any, large: str) -> None
     assert back.state == "ok"
 
 
+def test_an_outage_is_one_failure_however_many_connections_there_are(
+    getter: Any, large: str
+) -> None:
+    connections = 2 * getter.limits.attempts
+    with serving(getter, [], []) as (gateways, sources):
+        wanted = plan(getter.dataset.record, sources, getter.folder)
+        for gateway in gateways:
+            gateway.faults.append(Fault("status", on=large, at=503, times=4))
+        outcome = download(wanted, sources, connections=connections)
+
+    assert all_done(outcome)
+    assert getter.on_disk() == getter.dataset.files
+
+
+def test_a_source_that_says_nothing_holds_no_small_file_up(getter: Any) -> None:
+    patient = replace(getter.limits, silence_s=300.0, answer_s=300.0)
+    small = str(getter.dataset.cid("rec/vol.rec"))
+    with (
+        FakeGateway(getter.dataset.store) as gateway,
+        FakeGateway(getter.dataset.store) as good,
+        HttpSource(gateway.url, limits=patient) as silent,
+        HttpSource(good.url, limits=patient) as source,
+    ):
+        selection = Selection(("rec/vol.rec",))
+        wanted = plan(getter.dataset.record, [source, silent], getter.folder, selection)
+        gateway.faults.append(Fault("stall", on=small))
+        # The silent one alone is there to begin with, and takes the only range.
+        good.faults.append(Fault("status", on=small, at=503, times=1))
+        outcome = download(wanted, [silent, source])
+
+    assert all_done(outcome)
+
+
 def test_a_source_that_stalls_holds_nobody_up(getter: Any, large: str) -> None:
     patient = replace(getter.limits, silence_s=300.0, answer_s=300.0)
     stall = [Fault("stall", on=f"{large}", at=MIB // 2)]
@@ -246,6 +279,23 @@ def test_whoever_sends_another_range_is_not_needed(
 
     assert all_done(outcome)
     assert getter.on_disk() == getter.dataset.files
+    told = outcome.sources[0]
+    assert told.state == "dropped"
+    assert isinstance(told.error, InvalidDataError)
+    assert len([one for one in gateways[0].requests if large in one]) <= 2
+
+
+@pytest.mark.parametrize("status", [403, 404, 451])
+def test_a_source_that_does_not_give_one_file_gives_the_others(
+    getter: Any, large: str, status: int
+) -> None:
+    with serving(getter, [], [], rates=[None, 40e6]) as (gateways, sources):
+        wanted = plan(getter.dataset.record, sources, getter.folder)
+        gateways[0].faults.append(Fault("status", on=large, at=status))
+        outcome = download(wanted, sources)
+
+    assert all_done(outcome)
+    assert outcome.sources[0].state == "failing"
 
 
 def test_a_look_tells_what_was_there_from_what_was_fetched(getter: Any) -> None:

@@ -50,7 +50,7 @@ from etdb.client.finder import Finder
 from etdb.client.look import SourceState, Watch
 from etdb.client.record import dataset_of
 from etdb.client.sources import Source
-from etdb.errors import EtdbError, NotFoundError
+from etdb.errors import EtdbError, NotFoundError, UnavailableError
 from etdb.progress import Silent
 
 
@@ -263,6 +263,8 @@ def _fetch_all(
             continue
         outcomes.append((one, outcome))
         for told in outcome.sources:
-            if told.state is SourceState.DROPPED and told.error is not None:
+            # One that is busy may serve again by the next record.
+            is_busy = isinstance(told.error, UnavailableError)
+            if told.state is SourceState.DROPPED and told.error and not is_busy:
                 liars[told.name] = told.error
     return outcomes

@@ -7,8 +7,8 @@ gets as much as it can give. Where the
 queue is empty, an idle source takes over the later half of what a slower one
 still holds: whichever answer is verified first counts.
 
-A source whose bytes are wrong is dropped for good. One that fails rests for
-longer each time. A range is given up when nobody is left who might give it.
+A source that sends what it was not asked for is dropped for good. One that fails rests
+for longer each time. A range is given up when nobody is left who might give it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,12 @@ from dataclasses import dataclass, field
 
 from etdb.client.partial import PartialFile
 from etdb.client.sources import Range, Source
-from etdb.errors import ContentMismatchError, EtdbError, UnavailableError
+from etdb.errors import (
+    ContentMismatchError,
+    EtdbError,
+    InvalidDataError,
+    UnavailableError,
+)
 from etdb.identity import CID
 from etdb.store.verified import Chunk
 
@@ -31,6 +36,8 @@ WATCH_S = 0.1
 """How often an idle source looks whether another has become slow."""
 SETTLED_S = 0.25
 """How long a range must run before its own rate says more than earlier ones."""
+SILENT_S = 1.0
+"""How long a range may give nothing before another source is asked for it too."""
 QUEUED = 64
 """Ranges are planned ahead up to this many."""
 
@@ -45,6 +52,7 @@ class Member:
     """Of one connection, lately; 0 is not known."""
     failures: int = 0
     """In a row."""
+    failed_at_s: float = 0.0
     ready_at_s: float = 0.0
     error: EtdbError | None = None
     """The last one, unless it has given something right since."""
@@ -61,8 +69,15 @@ class Member:
         """Whether it may be asked for a file."""
         return self.dropped is None and cid not in self.lacks
 
-    def rest(self, error: UnavailableError) -> None:
-        """It failed: not to be asked for a while, nor ever if it says so."""
+    def rest(self, error: UnavailableError, asked_s: float) -> None:
+        """It failed: not to be asked for a while, nor ever if it says so.
+
+        What was asked for before it failed last fails with it: that is one failure,
+        however many connections there were.
+        """
+        if asked_s < self.failed_at_s:
+            return
+        self.failed_at_s = time.monotonic()
         self.failures += 1
         limits = self.source.limits
         pause_s = limits.pause_s(error, self.failures)
@@ -100,6 +115,10 @@ class Job:
         if elapsed_s < SETTLED_S:
             return self.member.rate_bytes_s
         return self.given_bytes / elapsed_s
+
+    def is_silent(self) -> bool:
+        """Whether it has given nothing for so long that it may never do."""
+        return not self.given_bytes and time.monotonic() - self.started_s > SILENT_S
 
 
 class Share:
@@ -221,6 +240,8 @@ class Share:
             rate = max(job.rate_bytes_s() for job in task.jobs)
             left_s = _seconds(rest, rate)
             own_s = _seconds(half, member.rate_bytes_s or rate)
+            if not rate and all(job.is_silent() for job in task.jobs):
+                own_s = 0.0  # nobody's rate is known, but one of them says nothing
             if len(rest) == 1:
                 own_s *= 1.5
             if left_s > max(latest_s, own_s):
@@ -278,7 +299,7 @@ class Share:
             task.jobs.remove(job)
             _note_rate(job)
             if error is not None and self._counts(job, error):
-                self._judge(job.member, partial, error)
+                self._judge(job, error)
             is_open = bool(task.missing) or not task.is_restored
             if trouble is not None and is_open:
                 partial.fail(trouble)
@@ -313,20 +334,27 @@ class Share:
         is_lie = isinstance(error, ContentMismatchError)
         return not self._is_stopped and (is_lie or bool(job.task.missing))
 
-    def _judge(self, member: Member, partial: PartialFile, error: EtdbError) -> None:
+    def _judge(self, job: Job, error: EtdbError) -> None:
+        member, partial = job.member, job.task.partial
         member.error = error
         if self.is_alone:
             partial.fail(error)
             return
         cid = partial.file.cid
-        if isinstance(error, ContentMismatchError):
+        if _is_lie(error):
             member.dropped = error
         elif isinstance(error, UnavailableError):
-            member.rest(error)
+            member.rest(error, job.started_s)
         else:
             member.lacks[cid] = error
         if not any(one.is_well and one.may_give(cid) for one in self.members):
             partial.fail(error)
+
+
+def _is_lie(error: EtdbError) -> bool:
+    """Whether it sent what it was not asked for; a mere status is none."""
+    is_odd = isinstance(error, InvalidDataError) and "status" not in error.facts
+    return is_odd or isinstance(error, ContentMismatchError)
 
 
 def _note_rate(job: Job) -> None:

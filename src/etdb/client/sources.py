@@ -10,6 +10,7 @@ from typing import Protocol, Self
 
 from etdb.errors import InvalidDataError, UnavailableError
 from etdb.fetch import LIMITS, Body, Http, Limits, redact, verify_status
+from etdb.guarded import hurry
 from etdb.identity import CID
 from etdb.store.unixfs import MAX_BLOCK_BYTES
 from etdb.store.verified import BlockSource, Chunk, iter_chunks, read_chunk
@@ -133,11 +134,12 @@ class _HttpRange:
     def _fill_to(self, end: int, view: memoryview) -> None:
         deadline = self._http.deadline()
         try:
-            while self._position < end:
-                self._read_into(view[self._position - end :])
-                deadline.check(self._url)
-            if self._position == self._stop:
-                self._verify_end()
+            with hurry(deadline.at_s):
+                while self._position < end:
+                    self._read_into(view[self._position - end :])
+                    deadline.check(self._url)
+                if self._position == self._stop:
+                    self._verify_end()
         except BaseException:
             self.close()
             raise

@@ -36,7 +36,8 @@ class Fault:
     (the connection ends), from byte `at` of the answer on; more (`at` bytes
     follow the last one); shift (the range begins a byte late), whole (the range
     is ignored); status (of number `at`), redirect (to `to`); chunked (nothing
-    is wrong, but the length is not said before).
+    is wrong, but the length is not said before); trailer, length (chunked, and
+    what follows the bytes, or says how many more there are, never ends).
     """
 
     kind: str
@@ -170,9 +171,9 @@ class _Answer(BaseHTTPRequestHandler):
             self.send_header(name, value)
         if is_endless:
             self.send_header("Connection", "close")
-        elif fault.kind == "chunked":
+        elif fault.kind in _ENDS:
             self.send_header("Transfer-Encoding", "chunked")
-            pieces = _chunked(pieces)
+            pieces = _chunked(pieces, _ENDS[fault.kind], self.server.stopped)
         else:
             self.send_header("Content-Length", str(size))
         self.end_headers()
@@ -182,6 +183,7 @@ class _Answer(BaseHTTPRequestHandler):
             if not self._send_piece(piece, sent, fault):
                 self.close_connection = True
                 return
+            self.wfile.flush()
             sent += len(piece)
         if is_endless:
             self.wfile.write(b"\0" * (fault.at or 1))
@@ -210,8 +212,16 @@ class _Answer(BaseHTTPRequestHandler):
         return False
 
 
-def _chunked(pieces: Iterator[bytes]) -> Iterator[bytes]:
+_ENDS = {"chunked": b"0\r\n\r\n", "trailer": b"0\r\nX-More: ", "length": b"0"}
+"""What follows the last byte of a chunked answer, by fault."""
+
+
+def _chunked(
+    pieces: Iterator[bytes], end: bytes, stopped: threading.Event
+) -> Iterator[bytes]:
     """Pieces as HTTP/1.1 frames them where no length is said."""
     for piece in filter(None, pieces):
         yield b"%x\r\n%b\r\n" % (len(piece), piece)
-    yield b"0\r\n\r\n"
+    yield end
+    while not end.endswith(b"\r\n") and not stopped.wait(0.05):
+        yield b"0"

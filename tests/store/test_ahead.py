@@ -227,6 +227,20 @@ def test_a_disk_that_does_not_answer_holds_up_no_file_on_another(
     assert not ahead._begun[stuck.id, 2].read.done()
 
 
+def test_while_a_disk_does_not_answer_nothing_piles_up(
+    ahead: ReadAhead, disk: Disk, file: StoredFile
+) -> None:
+    stuck, other = replace(file, id=2), replace(file, id=3)
+    disk.held |= {(stuck.id, number) for number in range(2, CHUNKS)}
+    read_all(ahead, stuck, 0, 1)
+    until(lambda: len(disk.numbers) == 2 + THREADS)
+
+    for _ in range(10 * KEPT):
+        read_all(ahead, other, *range(CHUNKS))
+
+    assert ahead._pool._work_queue.qsize() <= KEPT
+
+
 def test_what_cannot_be_read_ahead_is_read_when_it_is_asked_for(
     ahead: ReadAhead, disk: Disk, file: StoredFile
 ) -> None:

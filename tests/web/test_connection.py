@@ -124,6 +124,21 @@ def test_answers_to_several_requests_keep_their_order() -> None:
     assert second.endswith(BODY)
 
 
+def test_a_client_that_reset_its_connection_is_not_waited_for() -> None:
+    async def leave() -> Wire:
+        config = Config(_whole, Limits(), http=Http1, ws="none", log_config=None)
+        config.load()
+        connection, wire = Http1(config, ServerState(), {}), Wire()
+        connection.connection_made(wire)
+        wire.close()
+        connection.connection_lost(ConnectionResetError())
+        # uvicorn stops this timer only where a client says goodbye.
+        connection.timeout_keep_alive_handler()
+        return wire
+
+    assert run_alone(leave()).writes == []
+
+
 def test_a_head_does_not_wait_for_its_body(site: Site) -> None:
     with running(site) as url:
         client = http.client.HTTPConnection(urlsplit(url).netloc, timeout=20)

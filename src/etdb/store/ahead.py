@@ -80,6 +80,8 @@ class ReadAhead:
         """The number of the chunk that was read last, by file."""
         self._begun: OrderedDict[tuple[int, int], _Begun] = OrderedDict()
         self._readers = 0
+        self._waiting = threading.Semaphore(KEPT)
+        """Held by each read until a thread comes to it; those given up, too."""
         self._is_closed = False
 
     def read(self, file: StoredFile, number: int) -> Chunk:
@@ -135,11 +137,23 @@ class ReadAhead:
                 self._begin(file, following)
 
     def _begin(self, file: StoredFile, number: int) -> None:
-        read = self._pool.submit(self._read_now, file, number)
+        if not self._waiting.acquire(blocking=False):
+            return  # disks that do not answer hold up every thread
+        read: Future[tuple[Chunk, float]] = Future()
+        self._pool.submit(self._run, read, file, number)
         self._begun[file.id, number] = _Begun(file, number, read)
         if len(self._begun) > KEPT:
             self._begun.popitem(last=False)[1].read.cancel()
 
-    def _read_now(self, file: StoredFile, number: int) -> tuple[Chunk, float]:
-        chunk = self._read(file, number)
-        return chunk, self._clock()
+    def _run(
+        self, read: Future[tuple[Chunk, float]], file: StoredFile, number: int
+    ) -> None:
+        self._waiting.release()
+        if not read.set_running_or_notify_cancel():
+            return
+        try:
+            chunk = self._read(file, number)
+        except BaseException as exc:  # noqa: BLE001 - raised where it is asked for
+            read.set_exception(exc)
+        else:
+            read.set_result((chunk, self._clock()))

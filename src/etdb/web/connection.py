@@ -131,6 +131,8 @@ class _Guarded:
 
     def timeout_keep_alive_handler(self) -> None:
         """Close; what was said last may still lie here."""
+        if self.transport.is_closing():
+            return  # its client was faster, and reset it
         super().timeout_keep_alive_handler()  # type: ignore[misc]
         self._watch()
 

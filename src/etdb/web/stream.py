@@ -24,7 +24,7 @@ from typing import TypeVar
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from etdb.errors import EtdbError, UnavailableError
+from etdb.errors import EtdbError, InvalidDataError, UnavailableError
 from etdb.identity import CID
 from etdb.store.car import (
     CarBlock,
@@ -34,6 +34,7 @@ from etdb.store.car import (
     read_section,
 )
 from etdb.store.tar import plan_tar
+from etdb.store.unixfs import MAX_BLOCK_BYTES
 from etdb.store.verified import BlockSource, Chunk, iter_chunks, read_chunk
 from etdb.store.walk import Checkable, Walk
 from etdb.web.span import Span
@@ -139,7 +140,7 @@ class Reader:
         """A CAR of what a path names."""
         yield literal(encode_header(end.cid))
         blocks = iter_blocks(self._store, end, options)
-        units = _grouped(blocks, lambda block: block.size_bytes)
+        units = _grouped(blocks, _car_bytes)
         for source, unit in self._iter_located(units):
             yield partial(_read_sections, source, unit)
 
@@ -288,7 +289,24 @@ def _read_chunks(source: BlockSource, unit: list[Chunk], span: Span) -> list[byt
 
 
 def _read_sections(source: BlockSource, unit: list[CarBlock]) -> list[bytes]:
-    return _joined(piece for block in unit for piece in read_section(source, block))
+    return _joined(_iter_sections(source, unit))
+
+
+def _iter_sections(source: BlockSource, unit: list[CarBlock]) -> Iterator[bytes]:
+    """The pieces of some blocks, which are to be as small as their links say."""
+    size_bytes = 0
+    for block in unit:
+        for piece in read_section(source, block):
+            size_bytes += len(piece)
+            yield piece
+        if size_bytes > UNIT_BYTES + MAX_BLOCK_BYTES:
+            msg = f"blocks above {block.cid} are larger than the links to them say"
+            raise InvalidDataError(msg, hint="ask for its blocks one by one")
+
+
+def _car_bytes(block: CarBlock) -> int:
+    """What it counts for in a unit: where no link says its size, for the most."""
+    return block.size_bytes or MAX_BLOCK_BYTES
 
 
 def literal(data: bytes) -> Job:

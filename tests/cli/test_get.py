@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from etdb.cli.get import folder_name
 from etdb.identity import CID
 from etdb.testing.gateway import FakeGateway, Fault
 from etdb.testing.store import MemoryStore
@@ -163,6 +164,55 @@ def test_one_broken_record_of_a_query_stops_no_other(
     assert on_disk(tmp_path / "all/sid1") == {"rec/vol.rec": FILES["rec/vol.rec"]}
     assert done.status == 9
     assert f"failed: record {lost['id'][:12]}" in done.errors
+
+
+def test_a_query_that_finds_one_record_tells_a_list_too(
+    etdb: Any, record: Any, serve: Any, tmp_path: Path
+) -> None:
+    words = ("--from", serve().url, "--json", "-o")
+
+    by_query = etdb.ok("get", "--query", "x", *words, tmp_path / "all").json
+    by_id = etdb.ok("get", record["id"], *words, tmp_path / "one").json
+
+    assert by_query["records"][0]["files"][0]["name"] == by_id["files"][0]["name"]
+
+
+def test_a_record_published_anew_under_its_sid_has_a_folder_of_its_own(
+    etdb: Any, world: World, serve: Any, tmp_path: Path
+) -> None:
+    words = ("get", "--query", "x", "-o", tmp_path / "all", "--from")
+    world.add(1, FILES)
+    etdb.ok(*words, serve().url)
+    other = World()
+    anew = other.add(1, {"notes.txt": b"Anew.\n"})
+    with FakeGateway(other.store, answers=other.answers) as node:
+        etdb.ok(*words, node.url)
+        etdb.ok(*words, node.url)
+
+    assert on_disk(tmp_path / "all/sid1") == FILES
+    folder = tmp_path / "all" / f"sid1_{anew['id'][:12]}"
+    assert on_disk(folder) == {"notes.txt": b"Anew.\n"}
+
+
+@pytest.mark.parametrize("sid", ["細胞" * 60, "x" * 300, "..", ""])
+def test_no_sid_makes_a_name_that_no_file_system_takes(sid: str) -> None:
+    name = folder_name({"id": "ab" * 32, "details": {"sid": sid}})
+
+    assert 0 < len(f"{name}_0123456789ab".encode()) <= 255
+    assert not name.startswith(".")
+
+
+def test_a_target_that_is_a_file_is_in_the_way(
+    etdb: Any, record: Any, serve: Any, tmp_path: Path
+) -> None:
+    target = tmp_path / "file"
+    target.write_text("mine")
+
+    done = etdb.run("get", record["id"], "--from", serve().url, "-o", target)
+
+    assert done.status == 6
+    assert "should be a folder" in done.errors
+    assert target.read_text() == "mine"
 
 
 def test_an_id_or_a_query_but_not_both(etdb: Any) -> None:

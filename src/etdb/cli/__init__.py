@@ -7,6 +7,7 @@ client, calls the library, and prints what came back.
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module, metadata
@@ -178,7 +179,7 @@ def main() -> NoReturn:
     """Run one command and end with its exit status."""
     collect_rarely()
     try:
-        build(sys.argv[1:])(prog_name="etdb")
+        _run(sys.argv[1:])
     except (errors.EtdbError, UsageError) as error:
         fail(error)
     except SomeFailed:
@@ -190,8 +191,35 @@ def main() -> NoReturn:
         raise
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        # The reader of a pipe (head, less) has seen enough.
-        sys.stderr.close()
-        sys.exit(0)
     sys.exit(0)
+
+
+def _run(words: Sequence[str]) -> None:
+    """One command, and whatever it printed to where that goes.
+
+    Raises UnavailableError where it cannot go there. A reader of a pipe that has
+    seen enough (head, less) is no error.
+    """
+    try:
+        try:
+            build(words)(prog_name="etdb")
+        finally:
+            sys.stdout.flush()
+    except SystemExit as end:
+        # Typer's own way of telling a closed pipe.
+        if not isinstance(end.__context__, BrokenPipeError):
+            raise
+        _write_no_more()
+    except BrokenPipeError:
+        _write_no_more()
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        _write_no_more()
+        msg = f"cannot write the output: {error.strerror or error}"
+        raise errors.UnavailableError(msg) from error
+
+
+def _write_no_more() -> None:
+    """What is still to be written to standard output goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -47,11 +47,19 @@ from etdb.client.download import (
 )
 from etdb.client.filters import Selection, verify_roles
 from etdb.client.finder import Finder
+from etdb.client.folder import Folder
 from etdb.client.look import SourceState, Watch
 from etdb.client.record import dataset_of
 from etdb.client.sources import Source
-from etdb.errors import EtdbError, NotFoundError, UnavailableError
+from etdb.errors import (
+    EtdbError,
+    InvalidDataError,
+    NotFoundError,
+    UnavailableError,
+)
 from etdb.progress import Silent
+
+MAX_NAME_BYTES = 200
 
 
 @dataclass(frozen=True)
@@ -164,7 +172,7 @@ def get(
         outcomes = _fetch_all(
             plans, finder, connections, troubles, None if json else show_fetching
         )
-    report(outcomes, troubles, is_json=json)
+    report(outcomes, troubles, is_json=json, is_query=query is not None)
 
 
 def _plan_one(peer: Peer, finder: Finder, record_id: str, wish: _Wish) -> DownloadPlan:
@@ -185,8 +193,8 @@ def _plan_query(
     names: set[str] = set()
     for found in list(iter_results(peer.catalogue, query)):
         name = folder_name(found)
-        if name.casefold() in names:
-            name = f"{name[:80]}_{found['id'][:12]}"
+        if name.casefold() in names or _holds_another(parent / name, found["id"]):
+            name = f"{_cut(name)}_{found['id'][:12]}"
         names.add(name.casefold())
         try:
             record = peer.catalogue.get_record(found["id"])
@@ -205,7 +213,20 @@ def folder_name(record: dict[str, Any]) -> str:
     """A folder's name that no record can choose badly."""
     sid = record["details"].get("sid") or ""
     safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in clean(sid))
-    return safe.lstrip(".")[:100] or str(record["id"])[:12]
+    return _cut(safe.lstrip(".")) or str(record["id"])[:12]
+
+
+def _cut(name: str) -> str:
+    """So much of a name that it fits with an id behind it: file systems count bytes."""
+    return name.encode()[:MAX_NAME_BYTES].decode("utf-8", "ignore")
+
+
+def _holds_another(folder: Path, record_id: str) -> bool:
+    """Whether an earlier run fetched another record into a folder."""
+    try:
+        return bool(Folder(folder).load().record.get("id") != record_id)
+    except (NotFoundError, InvalidDataError):
+        return False
 
 
 def _announce(plans: Sequence[DownloadPlan], finder: Finder) -> None:

@@ -54,13 +54,18 @@ def show_plans(
         raise SomeFailed
 
 
-def report(done: Done, troubles: Troubles, *, is_json: bool) -> None:
-    """The summary of everything; raises SomeFailed where something failed."""
+def report(done: Done, troubles: Troubles, *, is_json: bool, is_query: bool) -> None:
+    """The summary of everything; raises SomeFailed where something failed.
+
+    As JSON what a query found is a list, however many they are.
+    """
     results = [(one, file) for one, outcome in done for file in outcome.files]
     failed = [file for _, file in results if file.error is not None]
     sources = list(_sum_sources(done))
     if is_json:
-        _show_json(done, sources, troubles, len(failed))
+        records = _records_json(done)
+        shown = {"records": records} if is_query else records[0]
+        show_json({**shown, **_summary_json(sources, troubles, len(failed))})
     else:
         show_table(
             ("file", "size", "done", "verified", "source"),
@@ -115,10 +120,8 @@ def _say_troubles(troubles: Troubles) -> None:
         say(f"failed: record {record_id[:12]}: {error.message}")
 
 
-def _show_json(
-    done: Done, sources: Sequence[SourceLook], troubles: Troubles, failed: int
-) -> None:
-    records = [
+def _records_json(done: Done) -> list[dict[str, object]]:
+    return [
         {
             "id": one.record["id"],
             "folder": str(one.folder),
@@ -126,6 +129,11 @@ def _show_json(
         }
         for one, outcome in done
     ]
+
+
+def _summary_json(
+    sources: Sequence[SourceLook], troubles: Troubles, failed: int
+) -> dict[str, object]:
     told = [
         {
             "name": one.name,
@@ -135,9 +143,7 @@ def _show_json(
         }
         for one in sources
     ]
-    shown = {"sources": told, "failed": failed, "troubles": _told(troubles)}
-    first = records[0] if len(records) == 1 and not troubles else {"records": records}
-    show_json({**first, **shown})
+    return {"sources": told, "failed": failed, "troubles": _told(troubles)}
 
 
 def _file_json(file: FileResult) -> dict[str, object]:

@@ -112,6 +112,8 @@ class Folder:
         except FileNotFoundError:
             hint = "only folders made by `etdb get` can be verified"
             raise NotFoundError("download in", self.path, hint=hint) from None
+        except NotADirectoryError:
+            raise _in_the_way(self.path, "a folder") from None
         except OSError as exc:
             msg = f"cannot read {path}: {exc.strerror}"
             raise UnavailableError(msg) from exc

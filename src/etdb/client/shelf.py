@@ -139,6 +139,9 @@ def _read_lines(path: Path) -> set[str]:
                 data = file.read(MAX_MANIFEST_BYTES)
         except FileNotFoundError:
             return set()
+        except NotADirectoryError:
+            msg = f"{str(path.parent)!r} should be a folder and is a file"
+            raise ConflictError(msg, hint="choose another --directory") from None
     # What follows the last line's end was cut off by a crash.
     return {line.rstrip("\r") for line in data.decode("utf-8", "replace").split("\n")}
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +22,8 @@ from etdb.client.shelf import MANIFEST
 from etdb.errors import InvalidDataError, UnavailableError
 from etdb.record.canonical import digest_of, parse_message_text
 from etdb.record.oip042 import read_envelope
+from etdb.store.directory import build_tree
+from etdb.store.unixfs import UNIXFS_V1_2025
 from etdb.testing.catalogue import make_record
 from etdb.testing.gateway import FakeGateway, Fault
 from etdb.testing.records import Author
@@ -337,6 +341,39 @@ def test_wrong_words_are_a_usage_error(words: list[str]) -> None:
     assert ended.value.code == 2
 
 
+def test_without_room_nothing_is_begun(lab: Lab) -> None:
+    huge = {"huge.st": lab.store.add_repeated(bytes(1 << 20), levels=3)}
+    lab.publish("Vibrio", build_tree(huge, UNIXFS_V1_2025, lab.store.put).cid)
+
+    with pytest.raises(UnavailableError, match="has room for"):
+        run(lab.asked())
+
+    assert not (lab.folder / "got").exists()
+
+
+def test_a_gateway_that_lies_is_named_and_asked_no_more(
+    lab: Lab,
+    root: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    other = {"ts.st": b"other " * 500_000}
+    lab.publish("Vibrio cholerae", root)
+    lab.publish("Caulobacter", lab.store.add_tree(other))
+    for content in (CONTENTS["rawdata/ts.st"], other["ts.st"]):
+        cid = lab.store.add_bytes(content).cid
+        lab.gateway.faults.append(Fault("status", on=str(cid), at=404))
+    with (
+        FakeGateway(lab.store, faults=[Fault("lie")]) as liar,
+        FakeGateway(lab.store) as honest,
+    ):
+        monkeypatch.setenv("ETDB_GET_GATEWAYS", f"{liar.url},{honest.url}")
+        assert run(lab.asked(threads=1))
+
+    assert capsys.readouterr().err.count(f"dropped: {liar.url}: ") == 1
+    assert len(liar.requests) == 1
+
+
 @pytest.fixture
 def command(lab: Lab) -> Callable[..., subprocess.CompletedProcess[str]]:
     def run_it(*words: str) -> subprocess.CompletedProcess[str]:
@@ -370,6 +407,41 @@ def test_its_exit_status_says_how_it_ended(
     assert (done.returncode, some.returncode, refused.returncode) == (0, 9, 2)
     assert "6/6" in done.stderr
     assert "repeat with --yes" in refused.stderr
+
+
+def test_ctrl_c_does_not_wait_for_a_server_that_says_nothing(
+    lab: Lab, root: str
+) -> None:
+    lab.publish("Vibrio cholerae", root)
+    lab.asked()
+    large = str(lab.store.add_bytes(CONTENTS["rawdata/ts.st"]).cid)
+    lab.gateway.faults.append(Fault("status", on=large, at=404))
+    code = "from etdb.cli.downloads import main; main()"
+    words = ("--yes", "--directory", "got", "query.json")
+    # Heads wait in its buffer for bytes that are not due for days.
+    with FakeGateway(lab.store, rate_bytes_s=1.0) as silent:
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, *words],
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=lab.folder,
+            env={
+                **os.environ,
+                "ETDB_FROM": lab.gateway.url,
+                "ETDB_NODE": "none",
+                "ETDB_GET_GATEWAYS": silent.url,
+            },
+        )
+        while not any(large in line for line in silent.requests):
+            time.sleep(0.01)
+        begun = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+
+    assert process.returncode == 130
+    assert "stopped" in said
+    assert time.monotonic() - begun < 10
 
 
 def test_a_query_file_may_begin_with_a_byte_order_mark(lab: Lab, root: str) -> None:

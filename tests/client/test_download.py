@@ -9,21 +9,18 @@ from typing import Any
 
 import pytest
 
-from etdb.client.download import download, plan
+from etdb.client.download import Outcome, download, plan
 from etdb.client.folder import Folder
 from etdb.client.sources import Range, StoreSource
 from etdb.client.transfer import range_bytes
 from etdb.errors import ConflictError, NotFoundError, UnavailableError
 from etdb.identity import CID
+from etdb.store.directory import build_tree
 from etdb.store.unixfs import (
     KUBO_NOCOPY_V0,
     UNIXFS_V0_2015,
     UNIXFS_V1_2025,
-    Kind,
-    Link,
-    Node,
     Profile,
-    encode_node,
 )
 from etdb.testing.gateway import Fault
 
@@ -239,19 +236,10 @@ def test_a_second_download_into_a_folder_is_refused(getter: Any) -> None:
 def test_without_room_nothing_is_begun(
     getter: Any, make_dataset: Any, make_record: Any
 ) -> None:
-    small = make_dataset({"a": b""})
-    subtree, tsize, size = small.store.add_bytes(bytes(MIB)).cid, MIB, MIB
-    for _ in range(3):
-        node = Node(
-            Kind.FILE,
-            (Link("", subtree, tsize),) * 1024,
-            size_bytes=size * 1024,
-            child_sizes=(size,) * 1024,
-        )
-        subtree, tsize, size = _put(small.store, node), tsize * 1024, size * 1024
-    huge = Node(Kind.DIRECTORY, (Link("huge.st", subtree, tsize),))
-    record = make_record(_put(small.store, huge))
-    source = StoreSource(small.store)
+    store = make_dataset({"a": b""}).store
+    files = {"huge.st": store.add_repeated(bytes(MIB), levels=3)}
+    record = make_record(build_tree(files, UNIXFS_V1_2025, store.put).cid)
+    source = StoreSource(store)
     wanted = plan(record, [source], getter.folder)
 
     with pytest.raises(UnavailableError, match="has room for"):
@@ -261,11 +249,43 @@ def test_without_room_nothing_is_begun(
     assert getter.on_disk() == {}
 
 
-def _put(store: Any, node: Node) -> CID:
-    block = encode_node(node)
-    cid = UNIXFS_V1_2025.node_cid(block)
-    store.put(cid, block)
-    return cid
+TWINS = {"Ts3.rec": b"one", "a/ts.st": b"two", "A/TS.st": b"three", "ts3.rec": b"four"}
+
+
+def test_names_that_differ_in_case_are_two_files(
+    make_dataset: Any, make_record: Any, tmp_path: Path
+) -> None:
+    outcome = _get_twins(make_dataset, make_record, tmp_path)
+
+    assert all(file.state == "done" for file in outcome.files)
+    for name, content in TWINS.items():
+        assert (tmp_path / "got" / name).read_bytes() == content
+
+
+def test_where_the_disk_takes_them_for_one_the_second_fails(
+    make_dataset: Any,
+    make_record: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Folder, "folds_names", lambda _self: True)
+
+    outcome = _get_twins(make_dataset, make_record, tmp_path)
+
+    states = {file.name: file.state for file in outcome.files}
+    assert sorted(states.values()) == ["done", "done", "failed", "failed"]
+    for file in outcome.files:
+        is_there = (tmp_path / "got" / file.name).exists()
+        assert is_there == (file.state == "done")
+        if file.state == "failed":
+            assert isinstance(file.error, ConflictError)
+
+
+def _get_twins(make_dataset: Any, make_record: Any, folder: Path) -> Outcome:
+    dataset = make_dataset(TWINS)
+    source = StoreSource(dataset.store)
+    record = make_record(dataset.root)
+    return download(plan(record, [source], folder / "got"), [source])
 
 
 class FillingDisk(StoreSource):

@@ -58,6 +58,22 @@ def fetched_bytes(gateway: FakeGateway) -> int:
     return total
 
 
+def test_a_source_that_says_nothing_is_not_waited_for_again_and_again(
+    getter: Any,
+) -> None:
+    file = dataset_file(getter.dataset)
+    with (
+        getter.serving(Fault("stall")) as (silent, first),
+        getter.serving() as (_, second),
+        open_remote(Supply([first, second]), file) as remote,
+    ):
+        for place in range(0, len(getter.dataset.files[NAME]), 9 * MIB):
+            remote.seek(place)
+            assert remote.read(5) == getter.dataset.files[NAME][place : place + 5]
+
+    assert len(silent.requests) == 1
+
+
 def in_memory(data: bytes, profile: Profile) -> tuple[Supply, DatasetFile]:
     store = MemoryStore()
     cid = store.add_bytes(data, profile).cid

@@ -55,7 +55,7 @@ def cat(
         opened_finder(peer, gateway or []) as finder,
     ):
         root = dataset_of(peer.catalogue.get_record(record_id))
-        dag = Dag(None, finder.sources_for(root))
+        dag = Dag(None, finder.sources_for(root), finder.liars)
         for data in iter_bytes(dag, root, name, first, last):
             sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()

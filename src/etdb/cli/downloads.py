@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import queue
 import sys
+import threading
 import time
+from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -29,6 +31,7 @@ from etdb.cli.terminal import (
     say,
 )
 from etdb.client.catalogue import iter_results
+from etdb.client.download import verify_free
 from etdb.client.finder import Finder
 from etdb.client.query_file import MAX_CHARACTERS, QueryFile, parse_query
 from etdb.client.remote import File, Record
@@ -47,6 +50,9 @@ _TYPES_BY_ROLE = {
     Role.OTHER.value: "Others",
 }
 MAX_THREADS = 64
+
+_Ended = tuple[Item, str, BaseException | None]
+"""A file, what became of it, and why not."""
 
 
 @dataclass(frozen=True)
@@ -109,20 +115,46 @@ def parse_words(words: Sequence[str]) -> Asked:
     )
 
 
+_EPILOG = """\
+Every byte is verified. Naming an old --directory goes on with it.
+
+examples:
+  etdb-downloads query.json --from https://etdb.example.org
+  etdb-downloads query.json --fileType None      # only say what there is
+  etdb-downloads query.json --fileType TiltSeries --directory data --threads 4
+
+query.json, as the original has it:
+  [{"type": "filter", "searchOn": "artifact.details.speciesName",
+    "searchType": "contains", "searchFor": "Vibrio"}]
+"""
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="etdb-downloads",
         description="Fetch the files of every record that a query file selects.",
-        epilog="Naming an old --directory goes on with it.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=_EPILOG,
     )
     add = parser.add_argument
     add("queryStack", nargs="?", help="a JSON file with the query")
-    add("--fileType", nargs="+", metavar="T", help=" ".join(FILE_TYPES))
+    add(
+        "--fileType",
+        nargs="+",
+        metavar="T",
+        help=f"{', '.join(FILE_TYPES[:-1])}; None fetches nothing",
+    )
     add("--directory", metavar="DIR", help="folder for the files; made if missing")
     add("--threads", type=int, default=1, metavar="N", help="files fetched at once")
     add("--from", dest="source", metavar="URL", help="the node to ask; or ETDB_FROM")
     node = os.environ.get("ETDB_NODE")
-    add("--node", type=Path, default=node and Path(node), metavar="DIR")
+    add(
+        "--node",
+        type=Path,
+        default=node and Path(node),
+        metavar="DIR",
+        help="the folder of your own node; or ETDB_NODE",
+    )
     add("--yes", "-y", action="store_true", help="do not ask")
     return parser
 
@@ -208,6 +240,7 @@ def _may_begin(
     if asked.is_dry or not items:
         say(f"{told}; nothing was fetched")
         return False
+    verify_free(shelf.missing_bytes(items), shelf.path)
     if confirm(f"Fetch {told} to {shelf.path}?", assume_yes=asked.yes):
         return True
     say("nothing was fetched")
@@ -218,19 +251,23 @@ def _fetch_all(
     shelf: Shelf, items: Sequence[Item], finder: Finder, threads: int
 ) -> bool:
     """One line a file, `a/b`, as each is done; whether all are right."""
+    todo, ended = deque(items), queue.SimpleQueue[_Ended]()
+    # Daemons: a server that never answers must not hold up the exit.
+    for _ in range(min(threads, MAX_THREADS)):
+        threading.Thread(target=_work, args=(shelf, todo, ended), daemon=True).start()
     failed = 0
-    with ThreadPoolExecutor(max_workers=min(threads, MAX_THREADS)) as pool:
-        running = [pool.submit(_fetch, shelf, item) for item in items]
-        try:
-            for number, future in enumerate(as_completed(running), 1):
-                item, state, error = future.result()
-                failed += error is not None
-                said = state if error is None else f"failed: {error.message}"
-                say(f"{number}/{len(items)} {item.location}/{item.name}: {said}")
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            finder.interrupt()
-            raise
+    try:
+        for number in range(1, len(items) + 1):
+            item, state, error = _take(ended)
+            failed += error is not None
+            said = state if error is None else f"failed: {error.message}"
+            say(f"{number}/{len(items)} {item.location}/{item.name}: {said}")
+    except BaseException:
+        todo.clear()
+        finder.interrupt()
+        raise
+    for name, error in finder.liars.items():
+        say(f"dropped: {name}: {error.message}")
     if failed:
         say(f"{failed} of {count(len(items), 'file')} failed; repeat to go on")
     else:
@@ -238,8 +275,22 @@ def _fetch_all(
     return not failed
 
 
-def _fetch(shelf: Shelf, item: Item) -> tuple[Item, str, EtdbError | None]:
-    try:
-        return item, shelf.fetch(item), None
-    except EtdbError as error:
-        return item, "failed", error
+def _take(
+    ended: queue.SimpleQueue[_Ended],
+) -> tuple[Item, str, EtdbError | None]:
+    item, state, error = ended.get()
+    if error is None or isinstance(error, EtdbError):
+        return item, state, error
+    raise error
+
+
+def _work(shelf: Shelf, todo: deque[Item], ended: queue.SimpleQueue[_Ended]) -> None:
+    while True:
+        try:
+            item = todo.popleft()
+        except IndexError:
+            return
+        try:
+            ended.put((item, shelf.fetch(item), None))
+        except BaseException as error:  # noqa: BLE001 - told, or raised, by who waits
+            ended.put((item, "failed", error))

@@ -48,14 +48,13 @@ from etdb.client.download import (
 from etdb.client.filters import Selection, verify_roles
 from etdb.client.finder import Finder
 from etdb.client.folder import Folder
-from etdb.client.look import SourceState, Watch
+from etdb.client.look import Watch, liars_of
 from etdb.client.record import dataset_of
 from etdb.client.sources import Source
 from etdb.errors import (
     EtdbError,
     InvalidDataError,
     NotFoundError,
-    UnavailableError,
 )
 from etdb.progress import Silent
 
@@ -270,22 +269,16 @@ def _fetch_all(
     Without a `watch` nothing is shown.
     """
     outcomes = []
-    liars: dict[str, EtdbError] = {}
     for one in plans:
         sources = _sources_of(one, finder)
-        honest = [source for source in sources if source.name not in liars] or sources
         try:
             progress = TerminalProgress() if watch else Silent()
-            outcome = download(one, honest, progress, connections, watch)
+            outcome = download(one, sources, progress, connections, watch)
         except EtdbError as exc:
             if len(plans) == 1:
                 raise
             troubles[str(one.record["id"])] = exc
             continue
         outcomes.append((one, outcome))
-        for told in outcome.sources:
-            # One that is busy may serve again by the next record.
-            is_busy = isinstance(told.error, UnavailableError)
-            if told.state is SourceState.DROPPED and told.error and not is_busy:
-                liars[told.name] = told.error
+        finder.liars.update(liars_of(outcome.sources))
     return outcomes

@@ -34,14 +34,20 @@ class Dag:
     a time fetches.
     """
 
-    def __init__(self, folder: Path | None, sources: Sequence[Source] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path | None,
+        sources: Sequence[Source] = (),
+        liars: dict[str, EtdbError] | None = None,
+    ) -> None:
+        """`liars`: those that are known, where more are noted."""
         self._folder = folder
         self._sources = list(sources)
         self._fetching = threading.Lock()
         self._held: dict[CID, bytes] = {}
         self._held_bytes = 0
         self._is_kept = False
-        self.liars: dict[str, EtdbError] = {}
+        self.liars: dict[str, EtdbError] = {} if liars is None else liars
         """Sources that sent a wrong block, by name; not asked again."""
 
     @property

@@ -18,7 +18,7 @@ from typing import Any
 from etdb.client.content import DatasetFile, list_files
 from etdb.client.dag import Dag
 from etdb.client.filters import Selection, roles_of
-from etdb.client.folder import Folder
+from etdb.client.folder import Folder, folded
 from etdb.client.look import SourceLook, SourceState, Watch
 from etdb.client.partial import FolderPlace, PartialFile, State
 from etdb.client.record import dataset_of, version_of
@@ -163,6 +163,7 @@ def download(
         partials = [
             PartialFile(FolderPlace(folder, file.name), file) for file in plan.files
         ]
+        _refuse_twins(folder, partials)
         _check_standing(dag, partials, progress, may_mend=is_ours)
         if not is_ours:
             _refuse_foreign(folder, partials)
@@ -222,6 +223,20 @@ def _check_standing(
         progress.end()
 
 
+def _refuse_twins(folder: Folder, partials: Sequence[PartialFile]) -> None:
+    """Of names that this disk takes for one, the first alone can be a file."""
+    firsts: dict[str, PartialFile] = {}
+    twins = []
+    for one in partials:
+        first = firsts.setdefault(folded(one.file.name), one)
+        if first is not one:
+            twins.append((one, first))
+    if twins and folder.folds_names():
+        for one, first in twins:
+            msg = f"this disk takes {one.file.name!r} and {first.file.name!r} for one"
+            one.fail(ConflictError(msg, hint="choose a folder on another disk"))
+
+
 def _refuse_foreign(folder: Folder, partials: Sequence[PartialFile]) -> None:
     names = [one.file.name for one in partials if one.is_foreign]
     if names:
@@ -245,6 +260,11 @@ def verify_room_for(plans: Sequence[DownloadPlan], folder: Path) -> None:
     """Raises UnavailableError unless the disk has room for all that is missing."""
     missing = sum(plan.total_bytes - plan.have_bytes for plan in plans)
     missing -= sum(_left_over_bytes(plan) for plan in plans)
+    verify_free(missing, folder)
+
+
+def verify_free(missing: int, folder: Path) -> None:
+    """Raises UnavailableError unless a folder, made or not, has room for so much."""
     place = next(
         path
         for path in (folder.absolute(), *folder.absolute().parents)

@@ -55,6 +55,8 @@ class Finder:
         self._limits = limits
         self._connections = connections
         self._find_s = find_s
+        self.liars: dict[str, EtdbError] = {}
+        """Who sent what is wrong, by name, and how; whoever notices notes it here."""
         self._opened: dict[str, HttpSource] = {}
         self._found: dict[CID, tuple[Source, ...]] = {}
 
@@ -81,11 +83,13 @@ class Finder:
     def sources_for(self, cid: CID) -> list[Source]:
         """Those given, then those found that have the block of this CID.
 
+        Without known liars, unless nobody else is there.
         Never raises: a router that fails finds nobody.
         """
         if cid not in self._found:
             self._found[cid] = tuple(self._find(cid))
-        return [*self.given, *self._found[cid]]
+        known = [*self.given, *self._found[cid]]
+        return [one for one in known if one.name not in self.liars] or known
 
     def _find(self, cid: CID) -> list[Source]:
         by_s = time.monotonic() + self._find_s

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import stat
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,6 +125,20 @@ class Folder:
             msg = f"{path} is damaged"
             raise InvalidDataError(msg, hint="repeat `etdb get`") from exc
 
+    def folds_names(self) -> bool:
+        """Whether the disk takes names for one that differ in case or accents' form.
+
+        Asked of the folder's own state, which must be there.
+        """
+        probe = self.state / "Ä-probe"
+        others = ("ä-probe", unicodedata.normalize("NFD", probe.name))
+        with disk_errors(probe):
+            probe.touch()
+            try:
+                return any((self.state / other).exists() for other in others)
+            finally:
+                probe.unlink()
+
     def has_download(self) -> bool:
         """Whether an earlier `get` has begun to write into this folder."""
         return (self.state / "record.json").is_file()
@@ -167,11 +182,22 @@ def verify_name(name: str) -> None:
         raise InvalidDataError(msg)
 
 
+def folded(name: str) -> str:
+    """Equal for names that some file system takes for one."""
+    return unicodedata.normalize("NFKC", name).casefold()
+
+
 def find_mode(path: Path) -> int | None:
     """The mode of what stands at a path, links not followed; None if nothing."""
+    found = find_stat(path)
+    return None if found is None else found.st_mode
+
+
+def find_stat(path: Path) -> os.stat_result | None:
+    """What the disk says of a path, links not followed; None if nothing is there."""
     with disk_errors(path):
         try:
-            return path.lstat().st_mode
+            return path.lstat()
         except (FileNotFoundError, NotADirectoryError):
             return None
 

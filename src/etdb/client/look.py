@@ -7,12 +7,12 @@ download(plan, sources, watch=watch)
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 
-from etdb.errors import EtdbError
+from etdb.errors import EtdbError, UnavailableError
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class SourceState(StrEnum):
     FAILING = "failing"
     """It rests, or lacks a file."""
     DROPPED = "dropped"
-    """For good: it lied."""
+    """For good: it lied, or asks to be left alone for long."""
 
 
 @dataclass(frozen=True)
@@ -67,3 +67,14 @@ class Look:
 
 Watch = Callable[[Callable[[], Look]], AbstractContextManager[None]]
 """Shows what it is given to look by, for the length of the block."""
+
+
+def liars_of(looks: Iterable[SourceLook]) -> dict[str, EtdbError]:
+    """Who sent what is wrong, by name, and what; who is merely busy is no liar."""
+    return {
+        one.name: one.error
+        for one in looks
+        if one.state is SourceState.DROPPED
+        and one.error is not None
+        and not isinstance(one.error, UnavailableError)
+    }

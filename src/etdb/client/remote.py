@@ -26,6 +26,7 @@ from etdb.client.dag import Dag
 from etdb.client.download import FileResult, download, plan
 from etdb.client.filters import Selection
 from etdb.client.finder import Finder
+from etdb.client.look import liars_of
 from etdb.client.reader import CACHE_BYTES, open_remote
 from etdb.client.record import body_of, check_record, dataset_of
 from etdb.client.router import Hints
@@ -191,9 +192,10 @@ class Record:
         """
         root = dataset_of(self._whole)
         sources = self._finder.sources_for(root)
-        supply = Supply(sources)
+        liars = self._finder.liars
+        supply = Supply(sources, liars)
         said = {row["name"]: row for row in read_files(self._view, self.artifact)}
-        found = list_files(Dag(None, sources), root)
+        found = list_files(Dag(None, sources, liars), root)
         return tuple(File(supply, one, said.get(one.name, {})) for one in found)
 
     def get_file(self, name: str) -> File:
@@ -221,7 +223,9 @@ class Record:
         sources = self._finder.sources_for(dataset_of(self._whole))
         selection = Selection(tuple(include), tuple(exclude), tuple(roles))
         planned = plan(self._whole, sources, Path(folder), selection)
-        return download(planned, sources, progress).files
+        outcome = download(planned, sources, progress)
+        self._finder.liars.update(liars_of(outcome.sources))
+        return outcome.files
 
 
 class File:

@@ -16,7 +16,7 @@ from etdb.client.content import DatasetFile
 from etdb.client.dag import Dag
 from etdb.client.download import verify_room
 from etdb.client.folder import find_mode
-from etdb.client.look import SourceState
+from etdb.client.look import liars_of
 from etdb.client.partial import PartialFile, State
 from etdb.client.supply import Supply
 from etdb.client.transfer import Transfer
@@ -65,7 +65,7 @@ def save(
     Raises ContentMismatchError, NotFoundError, UnavailableError (also where
     the disk refuses), and then nothing at the path has changed.
     """
-    dag = Dag(None, supply.sources)
+    dag = Dag(None, supply.sources, supply.liars)
     _fetch(supply, dag, PartialFile(FilePlace(path, file), file), progress)
 
 
@@ -83,7 +83,7 @@ def save_unless_there(
     to each source, as of `Transfer`. Raises ConflictError where it is not to be
     mended.
     """
-    dag = Dag(None, supply.sources)
+    dag = Dag(None, supply.sources, supply.liars)
     partial = PartialFile(FilePlace(path, file), file)
     standing = partial.find_standing()
     if standing is not None:
@@ -115,6 +115,6 @@ def _fetch(
             given = transfer.run()
         finally:
             progress.end()
-        supply.leave([one.name for one in given if one.state is SourceState.DROPPED])
+        supply.liars.update(liars_of(given))
     if partial.error is not None:
         raise partial.error

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from etdb import durable
+from etdb.client.folder import find_stat, folded
 from etdb.client.remote import File
-from etdb.client.saving import save_unless_there
+from etdb.client.saving import FilePlace, save_unless_there
 from etdb.durable import disk_errors
 from etdb.errors import ConflictError
 from etdb.identity import CID
@@ -72,7 +73,7 @@ class Shelf:
             if file.name in placed.values():
                 continue
             name = _own_name(file, placed)
-            placed[_folded(name)] = file.name
+            placed[folded(name)] = file.name
             items.append(Item(folder, name, file))
         return items
 
@@ -80,6 +81,18 @@ class Shelf:
         """Whether the manifest says that it was fetched, and a file stands there."""
         place = self.path / item.location / item.name
         return item.line in self._listed and place.is_file()
+
+    def missing_bytes(self, items: Sequence[Item]) -> int:
+        """How much of these is on no disk yet, as far as sizes tell."""
+        missing = 0
+        for item in items:
+            place = FilePlace(self.path / item.location / item.name, item.file.content)
+            found = find_stat(place.path)
+            if found is None or found.st_size != item.file.size_bytes:
+                half = find_stat(place.partial)
+                there = 0 if half is None else half.st_blocks * 512
+                missing += max(0, item.file.size_bytes - there)
+        return missing
 
     @contextlib.contextmanager
     def claimed(self) -> Iterator[None]:
@@ -150,12 +163,12 @@ def _own_name(file: File, taken: Container[str]) -> str:
     """The first of its names that is safe and free."""
     last = file.name.rpartition("/")[2]
     for name in (file.display_name or last, last):
-        if _is_safe(name) and _folded(name) not in taken:
+        if _is_safe(name) and folded(name) not in taken:
             return name
     safe = "".join(c if _is_plain(c) else "_" for c in file.name)
     stem = _cut(safe.lstrip(".") or "file", MAX_NAME_BYTES - 20)
     number = 1
-    while _folded(name := f"{number}-{stem}") in taken:
+    while folded(name := f"{number}-{stem}") in taken:
         number += 1
     return name
 
@@ -174,11 +187,6 @@ def _is_safe(name: str) -> bool:
 def _is_plain(character: str) -> bool:
     """Neither a separator on any system nor invisible."""
     return character not in '/\\:*?"<>|' and unicodedata.category(character)[0] != "C"
-
-
-def _folded(name: str) -> str:
-    """Equal for names that some file system takes for one."""
-    return unicodedata.normalize("NFKC", name).casefold()
 
 
 def _cut(text: str, limit_bytes: int) -> str:

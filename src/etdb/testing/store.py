@@ -15,10 +15,13 @@ from etdb.store.directory import build_tree, verify_paths
 from etdb.store.tree import FileTree, Subtree
 from etdb.store.unixfs import (
     UNIXFS_V1_2025,
+    Kind,
     Link,
+    Node,
     Profile,
     chunk_block,
     chunk_digest,
+    encode_node,
 )
 
 
@@ -70,6 +73,19 @@ class MemoryStore:
             self._blocks[digest] = chunk_block(chunk, is_raw=profile.raw_leaves)
             tree.add(digest, len(chunk))
         return tree.finish()
+
+    def add_repeated(self, chunk: bytes, levels: int) -> Link:
+        """A file of a chunk 1024 times over, and that so often again, in few blocks."""
+        cid, size = self.add_bytes(chunk).cid, len(chunk)
+        for _ in range(levels):
+            links, sizes = (Link("", cid, size),) * 1024, (size,) * 1024
+            size *= 1024
+            block = encode_node(
+                Node(Kind.FILE, links, size_bytes=size, child_sizes=sizes)
+            )
+            cid = UNIXFS_V1_2025.node_cid(block)
+            self.put(cid, block)
+        return Link("", cid, size)
 
     def add_tree(
         self, files: Mapping[str, bytes], profile: Profile = UNIXFS_V1_2025

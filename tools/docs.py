@@ -11,7 +11,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from etdb.cli import EXIT_CODES, EXIT_MEANINGS, command_names
@@ -27,6 +27,8 @@ from etdb.web.problem import STATUS
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
+
+DOWNLOADS = ("-c", "from etdb.cli.downloads import main; main()")
 
 KEY_NOTES = {
     "title": "required",
@@ -270,6 +272,7 @@ def commands_page() -> str:
     for name in ["", *command_names()]:
         title = f"etdb {name}".strip()
         lines += ["", f"## {title}", "", "```", help_of(name), "```"]
+    lines += ["", "## etdb-downloads", "", "```", _help_said(DOWNLOADS), "```"]
     return "\n".join(lines) + "\n"
 
 
@@ -326,7 +329,11 @@ def role_row(role: str) -> str:
 
 def help_of(name: str) -> str:
     """What `etdb NAME --help` prints on a terminal 80 columns wide."""
-    command = [sys.executable, "-m", "etdb.cli", *name.split(), "--help"]
+    return _help_said(["-m", "etdb.cli", *name.split()])
+
+
+def _help_said(words: Sequence[str]) -> str:
+    command = [sys.executable, *words, "--help"]
     environ = {**os.environ, "COLUMNS": "80", "NO_COLOR": "1", "TERM": "dumb"}
     done = subprocess.run(
         command, check=True, capture_output=True, text=True, env=environ

@@ -132,6 +132,7 @@ query.json, as the original has it:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="etdb-downloads",
+        usage="%(prog)s [OPTIONS] queryStack",
         description="Fetch the files of every record that a query file selects.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=_EPILOG,

@@ -105,7 +105,9 @@ class _Reader(io.RawIOBase):
             msg = "the answer takes too long"
             raise TimeoutError(msg)
         silence_s = self._sock.gettimeout()
-        self._sock.settimeout(left_s if silence_s is None else min(silence_s, left_s))
+        if silence_s is not None and silence_s <= left_s:
+            return self._read(buffer)
+        self._sock.settimeout(left_s)
         try:
             return self._read(buffer)
         finally:

@@ -52,6 +52,8 @@ class Fault:
     value: Any = None
     times: int = 1_000_000
     """How many requests are spoilt."""
+    after: int = 0
+    """How many are answered well before the first that is spoilt."""
 
 
 class FakeDaemon(LoopbackServer):
@@ -82,9 +84,13 @@ class FakeDaemon(LoopbackServer):
         with self.lock:
             self.requests.append(methods)
             for fault in self.faults:
-                if fault.times > 0 and (not fault.method or fault.method in methods):
-                    fault.times -= 1
-                    return fault
+                if fault.times <= 0 or (fault.method and fault.method not in methods):
+                    continue
+                if fault.after > 0:
+                    fault.after -= 1
+                    continue
+                fault.times -= 1
+                return fault
         return None
 
     def answer(self, method: str, params: list[Any]) -> Any:

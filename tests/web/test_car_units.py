@@ -14,7 +14,7 @@ from etdb.store.dagpb import Link, encode_dagpb
 from etdb.store.unixfs import MAX_BLOCK_BYTES
 from etdb.store.walk import walk
 from etdb.testing.store import MemoryStore
-from etdb.web.stream import UNIT_BYTES, Reader
+from etdb.web.jobs import UNIT_BYTES, car_jobs
 
 LEAF = bytes(1 << 20)
 LINKS = 40
@@ -46,12 +46,8 @@ def document(store: MemoryStore) -> CID:
 
 
 def sizes_of_jobs(store: MemoryStore, root: CID) -> Iterator[int]:
-    reader = Reader(store, max_streams=1)
-    try:
-        for job in reader.car_jobs(walk(store, root, ""), EVERY):
-            yield sum(map(len, job()))
-    finally:
-        reader.close()
+    for job in car_jobs(store, walk(store, root, ""), EVERY):
+        yield sum(map(len, job()))
 
 
 @pytest.mark.parametrize("tsize", [0, None, len(LEAF), 1 << 60])
@@ -79,7 +75,7 @@ def test_links_that_say_far_too_little_end_the_car(store: MemoryStore) -> None:
 def test_without_the_bound_all_of_it_would_be_one_unit(
     store: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("etdb.web.stream.MAX_BLOCK_BYTES", 1 << 60)
+    monkeypatch.setattr("etdb.web.jobs.MAX_BLOCK_BYTES", 1 << 60)
 
     sizes = [*sizes_of_jobs(store, folder(store, 1))]
 

@@ -71,6 +71,34 @@ class Checkable:
         return self
 
 
+class Remembering:
+    """A source that does not read a block again that it has just given.
+
+    What a path names is asked for several times before it is sent: for its
+    kind, its size, its chunks. It is for one answer; for the next, everything is
+    read and hashed anew. Thread-safe.
+    """
+
+    def __init__(self, source: BlockSource) -> None:
+        self._source = source
+        self._last: tuple[CID, bytes] | None = None
+
+    def get_block(self, cid: CID) -> bytes:
+        """The block."""
+        last = self._last
+        if last is None or last[0] != cid:
+            last = self._last = (cid, self._source.get_block(cid))
+        return last[1]
+
+    def locate(self, cids: Sequence[CID]) -> BlockSource:
+        """A source of these blocks, looked up at once where that can be done."""
+        if self._last is not None and [self._last[0]] == [*cids]:
+            return self
+        if isinstance(self._source, Locating):
+            return self._source.locate(cids)
+        return self._source
+
+
 def verify_hash_known(cid: CID) -> None:
     """Refuse a CID whose content cannot be checked. Raises InvalidDataError."""
     if cid.hash_code not in (SHA2_256, IDENTITY):

@@ -36,7 +36,7 @@ def create_app(site: Site) -> ASGIApp:
     A client that takes blocks one by one asks a thousand times: only what is
     not below /ipfs/ passes through FastAPI.
     """
-    reader = Reader(site.store, site.max_streams)
+    reader = Reader(site.max_streams)
     templates = Templates(site)
     content = Gateway(site.store, reader, templates)
     rest = _create_rest(site, reader, templates)

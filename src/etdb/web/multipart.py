@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from etdb.web.jobs import Job, literal
 from etdb.web.span import Span
-from etdb.web.stream import Job, literal
 
 
 @dataclass(frozen=True)

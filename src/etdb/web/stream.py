@@ -14,39 +14,30 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, aclosing
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from typing import TypeVar
 
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from etdb.errors import EtdbError, InvalidDataError, UnavailableError
-from etdb.identity import CID
-from etdb.store.car import (
-    CarBlock,
-    CarOptions,
-    encode_header,
-    iter_blocks,
-    read_section,
-)
-from etdb.store.tar import plan_tar
-from etdb.store.unixfs import MAX_BLOCK_BYTES
-from etdb.store.verified import BlockSource, Chunk, iter_chunks, read_chunk
-from etdb.store.walk import Checkable, Walk
-from etdb.web.span import Span
-
-UNIT_BYTES = 1 << 20
-"""How much one job reads: large enough to pay for a thread's hop."""
+from etdb.errors import EtdbError, UnavailableError
+from etdb.web.jobs import PLANNED_JOBS, UNIT_BYTES, Job, take_planned
 
 AHEAD = 4
 THREADS = 2
 FINDERS = 8
 """Threads that look up what to read, and read single blocks: disks may be slow."""
-_PLANNED_JOBS = 16
 
 SMALL_JOBS = 2
 """An answer of so few jobs is no stream: a block, a small file, a page of one."""
@@ -58,10 +49,39 @@ _log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 _A = TypeVar("_A")
-_B = TypeVar("_B", bound=Chunk | CarBlock)
 
-Job = Callable[[], list[bytes]]
-"""Reads some pieces; called in a thread."""
+
+@dataclass(frozen=True)
+class Begun:
+    """What is read for an answer; the first pieces of it may have been."""
+
+    first: list[bytes]
+    planned: list[Job]
+    later: Iterator[Job] | None
+    """None where nothing follows what is planned."""
+    pieces: int
+    """So many are to be there before the answer begins."""
+    is_small: bool
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether there is no more than the first pieces."""
+        return not self.planned and self.later is None
+
+
+def begin(jobs: Iterator[Job], pieces: int = 1, *, may_stream: bool = True) -> Begun:
+    """Read the first pieces, if there are any; in a thread.
+
+    What cannot be given raises here, before any header is sent. Of a stream
+    nothing is read unless it `may_stream`: there could be no slot for it.
+    """
+    planned = take_planned(jobs)
+    later = jobs if len(planned) == PLANNED_JOBS else None
+    is_small = len(planned) <= SMALL_JOBS
+    first: list[bytes] = []
+    while planned and len(first) < pieces and (is_small or may_stream):
+        first += planned.pop(0)()
+    return Begun(first, planned, later, pieces, is_small)
 
 
 class Slots:
@@ -69,6 +89,7 @@ class Slots:
 
     def __init__(self, streams: int) -> None:
         self._free = {True: SMALL_PER_STREAM * streams, False: streams}
+        self._beginning = 0
 
     @contextlib.contextmanager
     def held(self, *, is_small: bool) -> Iterator[None]:
@@ -82,12 +103,20 @@ class Slots:
         finally:
             self._free[is_small] += 1
 
+    @contextlib.contextmanager
+    def foreseen(self) -> Iterator[bool]:
+        """Whether a stream that begins within the block is sure to find one."""
+        self._beginning += 1
+        try:
+            yield self._beginning <= self._free[False]
+        finally:
+            self._beginning -= 1
+
 
 class Reader:
-    """Streams content out of a store that hashes whatever it reads."""
+    """The threads that read content, and how much of it may be in memory."""
 
-    def __init__(self, store: BlockSource, max_streams: int) -> None:
-        self._store = Checkable(store)
+    def __init__(self, max_streams: int) -> None:
         self.slots = Slots(max_streams)
         self._pool = ThreadPoolExecutor(THREADS, "etdb-read")
         self._finders = ThreadPoolExecutor(FINDERS, "etdb-find")
@@ -100,20 +129,20 @@ class Reader:
         self._finders.shutdown(cancel_futures=True)
         self._pool.shutdown(cancel_futures=True)
 
-    async def call(self, find: Callable[[_A], _T], what: _A) -> _T:
+    async def call(self, find: Callable[[], _T]) -> _T:
         """What a function finds in the store, in a thread."""
-        return await _called(self._finders, partial(find, what))
+        return await _called(self._finders, find)
 
-    async def run(self, jobs: Iterator[Job]) -> AsyncGenerator[bytes]:
-        """The pieces of all jobs, in order; planning happens in a thread too.
+    async def run(self, begun: Begun) -> AsyncGenerator[bytes]:
+        """All its pieces, in order.
 
-        Raises NotFoundError, ContentMismatchError and InvalidDataError at the
-        piece that cannot be given, UnavailableError before the first where too
-        many are read from already.
+        Raises UnavailableError before the first where too many are read from
+        already; NotFoundError, ContentMismatchError and InvalidDataError at the
+        piece that cannot be given.
         """
-        running: deque[asyncio.Future[list[bytes]]] = deque()
-        planned = await self.call(_take, jobs)
-        with self.slots.held(is_small=len(planned) <= SMALL_JOBS):
+        running: deque[asyncio.Future[list[bytes]]] = deque([_done(begun.first)])
+        planned = begun.planned
+        with self.slots.held(is_small=begun.is_small):
             try:
                 while planned:
                     for job in planned:
@@ -121,7 +150,7 @@ class Reader:
                         if len(running) > AHEAD:
                             for piece in await running.popleft():
                                 yield piece
-                    planned = await self.call(_take, jobs)
+                    planned = await self._plan(begun.later)
                 while running:
                     for piece in await running.popleft():
                         yield piece
@@ -129,54 +158,24 @@ class Reader:
                 for unfinished in running:
                     unfinished.cancel()
 
-    def file_jobs(self, cid: CID, span: Span) -> Iterator[Job]:
-        """The bytes of a file in a span."""
-        chunks = iter_chunks(self._store, cid, span.start, span.stop)
-        units = _grouped(chunks, lambda chunk: chunk.size)
-        for source, unit in self._iter_located(units):
-            yield partial(_read_chunks, source, unit, span)
-
-    def car_jobs(self, end: Walk, options: CarOptions) -> Iterator[Job]:
-        """A CAR of what a path names."""
-        yield literal(encode_header(end.cid))
-        blocks = iter_blocks(self._store, end, options)
-        units = _grouped(blocks, _car_bytes)
-        for source, unit in self._iter_located(units):
-            yield partial(_read_sections, source, unit)
-
-    def tar_jobs(self, cid: CID) -> Iterator[Job]:
-        """A TAR of a file or a directory."""
-        for unit in _grouped(plan_tar(self._store, cid), _tar_bytes):
-            yield partial(self._read_tar, unit)
-
-    def _iter_located(
-        self, units: Iterator[list[_B]]
-    ) -> Iterator[tuple[BlockSource, list[_B]]]:
-        """Units with a source for each, looked up as many at once as are planned."""
-        while some := [*islice(units, _PLANNED_JOBS)]:
-            source = self._store.locate([item.cid for unit in some for item in unit])
-            for unit in some:
-                yield source, unit
-
-    def _read_tar(self, unit: list[bytes | Chunk]) -> list[bytes]:
-        return _joined(
-            piece if isinstance(piece, bytes) else read_chunk(self._store, piece)
-            for piece in unit
-        )
+    async def _plan(self, jobs: Iterator[Job] | None) -> list[Job]:
+        return [] if jobs is None else await self.call(partial(take_planned, jobs))
 
 
-class BlockResponse(Response):
-    """One block that was read already, held until its client has taken it."""
+class HeldResponse(Response):
+    """Pieces that were read already, held until their client has taken them."""
 
     def __init__(
         self,
         slot: AbstractContextManager[None],
-        block: bytes,
+        pieces: Sequence[bytes],
         status_code: int,
         headers: Mapping[str, str],
     ) -> None:
-        super().__init__(block, status_code, headers)
+        size_bytes = str(sum(map(len, pieces)))
+        super().__init__(None, status_code, {"Content-Length": size_bytes, **headers})
         self._slot = slot
+        self._pieces = pieces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send. Raises UnavailableError, nothing sent, where too much is held."""
@@ -184,7 +183,8 @@ class BlockResponse(Response):
         body = {"type": "http.response.body"}
         with self._slot:
             await send({"type": "http.response.start", **start})
-            await send({**body, "body": self.body, "more_body": True})
+            for piece in self._pieces:
+                await send({**body, "body": piece, "more_body": True})
             # The server waits here until the connection has taken what it was given.
             await send({**body, "body": b"", "more_body": False})
 
@@ -242,7 +242,7 @@ class VerifiedResponse(StreamingResponse):
             _log.warning("an answer was cut: %s", exc.message)
 
 
-async def primed(stream: AsyncGenerator[bytes], pieces: int = 1) -> Primed:
+async def primed(stream: AsyncGenerator[bytes], pieces: int) -> Primed:
     """The stream with its first pieces already there.
 
     A piece that cannot be given raises here, before any header is sent.
@@ -250,11 +250,10 @@ async def primed(stream: AsyncGenerator[bytes], pieces: int = 1) -> Primed:
     return Primed(stream, [await anext(stream, b"") for _ in range(pieces)])
 
 
-async def probe(stream: AsyncGenerator[bytes], pieces: int = 1) -> None:
-    """Raise what the first pieces of a stream raise, and read no more of it."""
-    async with aclosing(stream):
-        for _ in range(pieces):
-            await anext(stream, b"")
+def _done(result: _T) -> asyncio.Future[_T]:
+    done: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
+    done.set_result(result)
+    return done
 
 
 def _called(pool: ThreadPoolExecutor, call: Callable[[], _T]) -> asyncio.Future[_T]:
@@ -282,83 +281,3 @@ def _called(pool: ThreadPoolExecutor, call: Callable[[], _T]) -> asyncio.Future[
 def _tell(told: asyncio.Future[_T], tell: Callable[[_A], None], what: _A) -> None:
     if not told.cancelled():
         tell(what)
-
-
-def _read_chunks(source: BlockSource, unit: list[Chunk], span: Span) -> list[bytes]:
-    return [_cut(chunk, read_chunk(source, chunk), span) for chunk in unit]
-
-
-def _read_sections(source: BlockSource, unit: list[CarBlock]) -> list[bytes]:
-    return _joined(_iter_sections(source, unit))
-
-
-def _iter_sections(source: BlockSource, unit: list[CarBlock]) -> Iterator[bytes]:
-    """The pieces of some blocks, which are to be as small as their links say."""
-    size_bytes = 0
-    for block in unit:
-        for piece in read_section(source, block):
-            size_bytes += len(piece)
-            yield piece
-        if size_bytes > UNIT_BYTES + MAX_BLOCK_BYTES:
-            msg = f"blocks above {block.cid} are larger than the links to them say"
-            raise InvalidDataError(msg, hint="ask for its blocks one by one")
-
-
-def _car_bytes(block: CarBlock) -> int:
-    """What it counts for in a unit: where no link says its size, for the most."""
-    return block.size_bytes or MAX_BLOCK_BYTES
-
-
-def literal(data: bytes) -> Job:
-    """A job that is done."""
-    return lambda: [data]
-
-
-def _take(jobs: Iterator[Job]) -> list[Job]:
-    return [*islice(jobs, _PLANNED_JOBS)]
-
-
-def _grouped(items: Iterable[_T], size_of: Callable[[_T], int]) -> Iterator[list[_T]]:
-    """Neighbours together, up to about `UNIT_BYTES`."""
-    unit: list[_T] = []
-    total = 0
-    for item in items:
-        size = size_of(item)
-        if unit and total + size > UNIT_BYTES:
-            yield unit
-            unit, total = [], 0
-        unit.append(item)
-        total += size
-    if unit:
-        yield unit
-
-
-def _tar_bytes(piece: bytes | Chunk) -> int:
-    return len(piece) if isinstance(piece, bytes) else piece.size
-
-
-_SMALL_BYTES = 64 * 1024
-
-
-def _joined(pieces: Iterable[bytes]) -> list[bytes]:
-    """Small pieces joined: each piece costs a write; large ones stay uncopied."""
-    out: list[bytes] = []
-    small: list[bytes] = []
-    for piece in pieces:
-        if len(piece) <= _SMALL_BYTES:
-            small.append(piece)
-            continue
-        if small:
-            out.append(b"".join(small))
-            small = []
-        out.append(piece)
-    if small:
-        out.append(b"".join(small))
-    return out
-
-
-def _cut(chunk: Chunk, data: bytes, span: Span) -> bytes:
-    """What of a chunk lies in the span; the same bytes, uncopied, if all does."""
-    first = max(0, span.start - chunk.offset)
-    last = min(chunk.size, span.stop - chunk.offset)
-    return data if (first, last) == (0, chunk.size) else data[first:last]

@@ -11,7 +11,7 @@ from starlette.types import Message
 
 from etdb.errors import UnavailableError
 from etdb.testing.loop import run_alone
-from etdb.web.stream import SMALL_PER_STREAM, BlockResponse, Slots
+from etdb.web.stream import SMALL_PER_STREAM, HeldResponse, Slots
 
 BLOCK = b"block"
 
@@ -23,7 +23,7 @@ class Reader:
         self.sent: list[Message] = []
         self.is_waiting = asyncio.Event()
         self.takes = asyncio.Event()
-        self._answer = BlockResponse(slot, BLOCK, 200, {"ETag": '"x"'})
+        self._answer = HeldResponse(slot, [BLOCK], 200, {"ETag": '"x"'})
 
     async def ask(self) -> None:
         await self._answer({"type": "http"}, self._receive, self._send)

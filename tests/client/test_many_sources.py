@@ -321,3 +321,21 @@ def test_a_look_tells_what_was_there_from_what_was_fetched(getter: Any) -> None:
     assert last.fetched_bytes == len(right) - 30 * MIB
     assert sum(one.given_bytes for one in last.sources) == last.fetched_bytes
     assert (last.files, last.ended_files, last.under_way) == (1, 1, ())
+
+
+def test_what_a_liar_gave_rightly_before_is_not_fetched_again(
+    getter: Any, large: str
+) -> None:
+    lie_at = 4 * MIB + MIB // 2
+    with serving(getter, [Fault("lie", on=large, at=lie_at)]) as (_, sources):
+        wanted = plan(getter.dataset.record, sources, getter.folder)
+        told = download(wanted, sources, connections=1)
+    assert {file.state for file in told.files} == {"done", "failed"}
+
+    with serving(getter, []) as (gateways, sources):
+        get(getter, sources)
+
+    assert getter.on_disk() == getter.dataset.files
+    asked = "\n".join(line for line in gateways[0].requests if large in line)
+    assert f"bytes={4 * MIB}-" in asked
+    assert "bytes=0-" not in asked

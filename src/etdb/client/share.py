@@ -271,17 +271,20 @@ class Share:
                 self._is_stopped or job.member.dropped is not None
             )
 
-    def took(self, job: Job, chunk: Chunk) -> bool:
-        """A verified chunk is written; whether it is the first of its place."""
+    def took(self, job: Job, chunks: Sequence[Chunk]) -> int:
+        """Verified chunks are written; how many bytes nobody else had brought."""
         with self._changed:
-            member = job.member
-            job.given_bytes += chunk.size
+            member, missing = job.member, job.task.missing
             member.failures, member.error = 0, None
-            if job.task.missing.pop(chunk.offset, None) is None:
-                return False
-            member.given_bytes += chunk.size
-            job.task.partial.given_by(member.source.name, chunk.size)
-            return True
+            first_bytes = 0
+            for chunk in chunks:
+                job.given_bytes += chunk.size
+                if missing.pop(chunk.offset, None) is not None:
+                    first_bytes += chunk.size
+            if first_bytes:
+                member.given_bytes += first_bytes
+                job.task.partial.given_by(member.source.name, first_bytes)
+            return first_bytes
 
     def end(
         self,

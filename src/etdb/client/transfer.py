@@ -1,7 +1,8 @@
 """Threads that fill files from sources.
 
 Each thread belongs to one source and draws what `Share` hands it. A chunk is
-hashed in the buffer it arrived in and written only if it is right.
+hashed in the buffer it arrived in and written only if it is right, both in
+another thread while the next one arrives.
 """
 
 from __future__ import annotations
@@ -9,13 +10,16 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from etdb.client.content import is_raw, iter_file_chunks, verify_chunk, write_at
 from etdb.client.dag import Dag
 from etdb.client.look import FileLook, Look, SourceLook, SourceState
 from etdb.client.partial import PartialFile, State
+from etdb.client.settling import Settling
 from etdb.client.share import Job, Member, Share, Task
 from etdb.client.sources import Range, Source
 from etdb.errors import EtdbError, UnavailableError
@@ -32,6 +36,12 @@ SHARED_RANGE_BYTES = 4 * 1024 * 1024
 """Asked for at once where several sources share a file."""
 WRAPPED_RANGE_BYTES = 1024 * 1024
 """Of chunks whose blocks are fetched when the range is planned."""
+UNIT_BYTES = MAX_BLOCK_BYTES
+"""Taken, hashed and written at once, where it arrives quickly: steps cost time."""
+QUICK_S = 0.05
+"""What arrived within this is no loss if it must be fetched again."""
+MIN_HASHING = 2
+"""Threads that hash and write; more where there are more connections."""
 ABANDON_S = 1.0
 """How long an interrupted transfer waits for a thread before it leaves it."""
 
@@ -59,11 +69,16 @@ class Transfer:
 
     def run(self) -> list[SourceLook]:
         """Return when every file is done or failed, or at once when interrupted."""
-        # Daemons: a server that never answers must not hold up the exit.
-        threads = [
-            threading.Thread(target=self._work, args=(member,), daemon=True)
+        members = [
+            member
             for member in self.share.members
             for _ in range(self._threads(member))
+        ]
+        hashing = ThreadPoolExecutor(max(MIN_HASHING, len(members)), "etdb-hash")
+        # Daemons: a server that never answers must not hold up the exit.
+        threads = [
+            threading.Thread(target=self._work, args=(member, hashing), daemon=True)
+            for member in members
         ]
         syncing = threading.Thread(target=self._sync_due, daemon=True)
         syncing.start()
@@ -74,8 +89,10 @@ class Transfer:
         finally:
             self.due.put(None)
             self._leave([*threads, syncing])
-        if self._crash is not None:
-            raise self._crash
+            crash = self._crash
+            hashing.shutdown(wait=False)
+        if crash is not None:
+            raise crash
         return self._conclude()
 
     def look(self) -> Look:
@@ -121,8 +138,8 @@ class Transfer:
                 partial.fail(error or UnavailableError("no source is left"))
         return [_result(member) for member in members]
 
-    def _work(self, member: Member) -> None:
-        worker = _Worker(self, member)
+    def _work(self, member: Member, hashing: ThreadPoolExecutor) -> None:
+        worker = _Worker(self, member, Settling(hashing))
         try:
             while (job := self.share.next_for(member)) is not None:
                 worker.do(job)
@@ -179,15 +196,15 @@ def _result(member: Member) -> SourceLook:
 
 
 class _Worker:
-    """One thread's source, and its one buffer."""
+    """One thread's source, and its buffers."""
 
-    def __init__(self, transfer: Transfer, member: Member) -> None:
+    def __init__(self, transfer: Transfer, member: Member, settling: Settling) -> None:
         self._dag = transfer.dag
         self._progress = transfer.progress
         self._share = transfer.share
         self._due = transfer.due
         self._source = member.source
-        self._buffer = memoryview(bytearray(MAX_BLOCK_BYTES))
+        self._settling = settling
 
     def do(self, job: Job) -> None:
         """Every chunk of the job into its place, or why not to `Share`."""
@@ -225,7 +242,7 @@ class _Worker:
         return None
 
     def _restore(self, partial: PartialFile, chunk: Chunk, handle: int) -> bool:
-        view = self._buffer[: chunk.size]
+        view = self._settling.buffer()[: chunk.size]
         is_there = partial.restore(self._dag, chunk, handle, view)
         if is_there:
             self._progress.advance(chunk.size)
@@ -238,29 +255,76 @@ class _Worker:
             job.task.partial.file.cid, start, stop, may_wait=self._share.is_alone
         )
         job.arriving = arriving
-        with contextlib.closing(arriving):
-            for chunk in run:
-                if not self._share.is_wanted(job, chunk):
-                    return None
-                view = self._buffer[: chunk.size]
-                error = self._receive(arriving, chunk, view)
-                if error is not None:
-                    return error
-                # Should another have been first, these are the same bytes.
-                write_at(handle, view, chunk.offset)
-                if self._share.took(job, chunk):
-                    self._progress.advance(chunk.size)
-        return None
+        error = None
+        try:
+            with contextlib.closing(arriving):
+                self._receive(job, run, handle, arriving)
+        except EtdbError as exc:
+            error = exc
+        finally:
+            # Nothing is written by a handle that was closed.
+            wrong = self._settling.drain()
+        return wrong or error
 
     def _receive(
-        self, arriving: Range, chunk: Chunk, view: memoryview
-    ) -> EtdbError | None:
-        try:
+        self, job: Job, run: deque[Chunk], handle: int, arriving: Range
+    ) -> None:
+        is_quick = False
+        while run:
+            buffer = self._settling.buffer()
+            if self._settling.has_failed or not self._share.is_wanted(job, run[0]):
+                return
+            unit = take_unit(run, UNIT_BYTES if is_quick else 0)
+            view = buffer[: sum(chunk.size for chunk in unit)]
+            begun_s = time.monotonic()
             arriving.fill(view)
-            verify_chunk(chunk, view, self._source.name)
-        except EtdbError as exc:
-            return exc
-        return None
+            is_quick = time.monotonic() - begun_s < QUICK_S
+            self._settling.submit(self._settle, job, unit, view, handle, arriving)
+            if not job.member.given_bytes:
+                # Of a liar nothing is taken after its first lie.
+                self._settling.wait()
+
+    def _settle(
+        self,
+        job: Job,
+        unit: Sequence[Chunk],
+        view: memoryview,
+        handle: int,
+        arriving: Range,
+    ) -> EtdbError | None:
+        """Write what is right; in another thread than it arrived in."""
+        error, right = self._find_wrong(unit, view)
+        if error is not None:
+            arriving.interrupt()
+        if right:
+            # Should another have been first, these are the same bytes.
+            stop = right[-1].offset + right[-1].size - unit[0].offset
+            write_at(handle, view[:stop], unit[0].offset)
+            self._progress.advance(self._share.took(job, right))
+        return error
+
+    def _find_wrong(
+        self, unit: Sequence[Chunk], view: memoryview
+    ) -> tuple[EtdbError | None, Sequence[Chunk]]:
+        """The first error in adjoining chunks, and the chunks before it."""
+        for number, chunk in enumerate(unit):
+            start = chunk.offset - unit[0].offset
+            try:
+                data = view[start : start + chunk.size]
+                verify_chunk(chunk, data, self._source.name)
+            except EtdbError as exc:
+                return exc, unit[:number]
+        return None, unit
+
+
+def take_unit(run: deque[Chunk], most_bytes: int) -> list[Chunk]:
+    """The first chunk, and those after it with which it is at most so large."""
+    unit = [run.popleft()]
+    size_bytes = unit[0].size
+    while run and size_bytes + run[0].size <= most_bytes:
+        size_bytes += run[0].size
+        unit.append(run.popleft())
+    return unit
 
 
 def _runs(chunks: Sequence[Chunk]) -> Iterator[deque[Chunk]]:

@@ -76,7 +76,7 @@ def _compare(size: int, *, is_held: bool) -> list[float]:
                     lambda: size / _get(record, url, folder / "got"),
                     lambda: size / _curl(f"{url}/ipfs/{file_cid}", folder / "got"),
                 ],
-                rounds=3 if is_held else 5,
+                rounds=3 if is_held else 9,
             )
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from etdb.errors import UnavailableError
 from etdb.testing.loop import run_alone
-from etdb.web.jobs import PLANNED_JOBS, Job
-from etdb.web.stream import SMALL_JOBS, Reader, Slots, begin, primed
+from etdb.web.jobs import PLANNED_JOBS, SMALL_JOBS, Job, begin
+from etdb.web.stream import Reader, Slots, primed
 
 
 class Content:
@@ -43,6 +43,20 @@ def test_every_piece_comes_once_and_in_order(count: int, may_stream: bool) -> No
 
     assert run_alone(scenario()) == content.whole
     assert sorted(content.read) == [*range(count)]
+
+
+def test_jobs_that_give_nothing_do_not_end_the_answer() -> None:
+    async def scenario() -> list[bytes]:
+        reader = Reader(max_streams=1)
+        try:
+            return [piece async for piece in reader.run(begin(jobs))]
+        finally:
+            reader.close()
+
+    nothing: list[Job] = [list] * PLANNED_JOBS
+    jobs = iter([*nothing, lambda: [b"end"]])
+
+    assert run_alone(scenario()) == [b"end"]
 
 
 @pytest.mark.parametrize("pieces", [1, 2])

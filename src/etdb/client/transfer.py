@@ -22,7 +22,7 @@ from etdb.client.partial import PartialFile, State
 from etdb.client.settling import Settling
 from etdb.client.share import Job, Member, Share, Task
 from etdb.client.sources import Range, Source
-from etdb.errors import EtdbError, UnavailableError
+from etdb.errors import ContentMismatchError, EtdbError, UnavailableError
 from etdb.progress import Progress
 from etdb.store.unixfs import MAX_BLOCK_BYTES
 from etdb.store.verified import Chunk
@@ -89,6 +89,7 @@ class Transfer:
         finally:
             self.due.put(None)
             self._leave([*threads, syncing])
+            # An abandoned thread that finds no pool any more has not crashed.
             crash = self._crash
             hashing.shutdown(wait=False)
         if crash is not None:
@@ -309,10 +310,10 @@ class _Worker:
         """The first error in adjoining chunks, and the chunks before it."""
         for number, chunk in enumerate(unit):
             start = chunk.offset - unit[0].offset
+            data = view[start : start + chunk.size]
             try:
-                data = view[start : start + chunk.size]
                 verify_chunk(chunk, data, self._source.name)
-            except EtdbError as exc:
+            except ContentMismatchError as exc:
                 return exc, unit[:number]
         return None, unit
 

@@ -40,6 +40,11 @@ class Locating(Protocol):
         """A source of the same blocks that gives these sooner."""
 
 
+def located(source: BlockSource, cids: Sequence[CID]) -> BlockSource:
+    """The source with these blocks looked up at once, where it can do that."""
+    return source.locate(cids) if isinstance(source, Locating) else source
+
+
 @runtime_checkable
 class ReadingOn(Protocol):
     """A source that reads on where blocks are asked for one by one."""
@@ -66,9 +71,7 @@ class Checkable:
 
     def locate(self, cids: Sequence[CID]) -> Checkable:
         """The same, these blocks looked up at once where the source can."""
-        if isinstance(self._source, Locating):
-            return Checkable(self._source.locate(cids))
-        return self
+        return Checkable(located(self._source, cids))
 
 
 class Remembering:
@@ -94,9 +97,7 @@ class Remembering:
         """A source of these blocks, looked up at once where that can be done."""
         if self._last is not None and [self._last[0]] == [*cids]:
             return self
-        if isinstance(self._source, Locating):
-            return self._source.locate(cids)
-        return self._source
+        return located(self._source, cids)
 
 
 def verify_hash_known(cid: CID) -> None:

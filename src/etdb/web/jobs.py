@@ -7,6 +7,7 @@ as they are taken, from the nodes above the content.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import TypeVar
@@ -23,13 +24,16 @@ from etdb.store.car import (
 from etdb.store.tar import plan_tar
 from etdb.store.unixfs import MAX_BLOCK_BYTES
 from etdb.store.verified import BlockSource, Chunk, iter_chunks, read_chunk
-from etdb.store.walk import Locating, Walk
+from etdb.store.walk import Walk, located
 from etdb.web.span import Span
 
 UNIT_BYTES = 1 << 20
 """How much one job reads: large enough to pay for a thread's hop."""
 PLANNED_JOBS = 16
 """How many are planned at once, and what they read is looked up."""
+
+SMALL_JOBS = 2
+"""An answer of so few jobs is no stream: a block, a small file, a page of one."""
 
 _SMALL_BYTES = 64 * 1024
 
@@ -38,6 +42,39 @@ _B = TypeVar("_B", bound=Chunk | CarBlock)
 
 Job = Callable[[], list[bytes]]
 """Reads some pieces; called in a thread."""
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What is read for an answer; the first pieces of it may have been."""
+
+    first: list[bytes]
+    planned: list[Job]
+    later: Iterator[Job] | None
+    """None where nothing follows what is planned."""
+    pieces: int
+    """So many are to be there before the answer begins."""
+    is_small: bool
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether there is no more than the first pieces."""
+        return not self.planned and self.later is None
+
+
+def begin(jobs: Iterator[Job], pieces: int = 1, *, may_stream: bool = True) -> Begun:
+    """Read the first pieces, if there are any; in a thread.
+
+    What cannot be given raises here, before any header is sent. Of a stream
+    nothing is read unless it `may_stream`: there could be no slot for it.
+    """
+    planned = take_planned(jobs)
+    later = jobs if len(planned) == PLANNED_JOBS else None
+    is_small = len(planned) <= SMALL_JOBS
+    first: list[bytes] = []
+    while planned and len(first) < pieces and (is_small or may_stream):
+        first += planned.pop(0)()
+    return Begun(first, planned, later, pieces, is_small)
 
 
 def file_jobs(source: BlockSource, cid: CID, span: Span) -> Iterator[Job]:
@@ -76,9 +113,7 @@ def _iter_located(
 ) -> Iterator[tuple[BlockSource, list[_B]]]:
     """Units with a source for each, looked up as many at once as are planned."""
     while some := [*islice(units, PLANNED_JOBS)]:
-        near = source
-        if isinstance(source, Locating):
-            near = source.locate([item.cid for unit in some for item in unit])
+        near = located(source, [item.cid for unit in some for item in unit])
         for unit in some:
             yield near, unit
 

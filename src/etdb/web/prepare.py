@@ -21,10 +21,17 @@ from etdb.store.unixfs import Kind, parse_node
 from etdb.store.verified import BlockSource, Entry, file_size, iter_entries, resolve
 from etdb.store.walk import Remembering, Walk, walk
 from etdb.web.answer import Place, headers_of, is_known, requested_path
-from etdb.web.jobs import Job, car_jobs, file_jobs, literal, tar_jobs
+from etdb.web.jobs import (
+    Begun,
+    Job,
+    begin,
+    car_jobs,
+    file_jobs,
+    literal,
+    tar_jobs,
+)
 from etdb.web.multipart import Multipart, content_range
 from etdb.web.span import Span, parse_spans
-from etdb.web.stream import Begun, begin
 from etdb.web.template import Templates
 from etdb.web.wanted import Form, Wanted
 

@@ -24,7 +24,6 @@ from collections.abc import (
 )
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
@@ -32,15 +31,12 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from etdb.errors import EtdbError, UnavailableError
-from etdb.web.jobs import PLANNED_JOBS, UNIT_BYTES, Job, take_planned
+from etdb.web.jobs import UNIT_BYTES, Begun, Job, take_planned
 
 AHEAD = 4
 THREADS = 2
 FINDERS = 8
 """Threads that look up what to read, and read single blocks: disks may be slow."""
-
-SMALL_JOBS = 2
-"""An answer of so few jobs is no stream: a block, a small file, a page of one."""
 
 SMALL_PER_STREAM = 2
 """How many small answers there may be for each stream; they never wait for one."""
@@ -49,39 +45,6 @@ _log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 _A = TypeVar("_A")
-
-
-@dataclass(frozen=True)
-class Begun:
-    """What is read for an answer; the first pieces of it may have been."""
-
-    first: list[bytes]
-    planned: list[Job]
-    later: Iterator[Job] | None
-    """None where nothing follows what is planned."""
-    pieces: int
-    """So many are to be there before the answer begins."""
-    is_small: bool
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether there is no more than the first pieces."""
-        return not self.planned and self.later is None
-
-
-def begin(jobs: Iterator[Job], pieces: int = 1, *, may_stream: bool = True) -> Begun:
-    """Read the first pieces, if there are any; in a thread.
-
-    What cannot be given raises here, before any header is sent. Of a stream
-    nothing is read unless it `may_stream`: there could be no slot for it.
-    """
-    planned = take_planned(jobs)
-    later = jobs if len(planned) == PLANNED_JOBS else None
-    is_small = len(planned) <= SMALL_JOBS
-    first: list[bytes] = []
-    while planned and len(first) < pieces and (is_small or may_stream):
-        first += planned.pop(0)()
-    return Begun(first, planned, later, pieces, is_small)
 
 
 class Slots:
@@ -141,9 +104,9 @@ class Reader:
         piece that cannot be given.
         """
         running: deque[asyncio.Future[list[bytes]]] = deque([_done(begun.first)])
-        planned = begun.planned
         with self.slots.held(is_small=begun.is_small):
             try:
+                planned = begun.planned or await self._plan(begun.later)
                 while planned:
                     for job in planned:
                         running.append(_called(self._pool, job))
